@@ -1,0 +1,79 @@
+/**
+ * Owns the contract between the recorder and its spool: the local, durable queue of recorded lines.
+ * Invariant: `durable(null)` is called only after every line of that append, and all lines before it, are on disk.
+ */
+import type { SealHow } from '@mcp-recorder/recording/format/line';
+
+/** A line encoded except for its head: JSON text from `,"type":` to the closing brace, without line feed. */
+export type LineTail = string;
+
+/** Why lines could not be made durable. The recorder's answer is to cut what waited for them. */
+export class SpoolError extends Error {
+  readonly code: 'closed' | 'full' | 'sync_failed' | 'drained';
+  readonly hint: string;
+
+  constructor(code: SpoolError['code'], message: string, hint: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'SpoolError';
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/** Called once, in the order of the appends. */
+export type Durable = (error: SpoolError | null) => void;
+
+export interface AppendOptions {
+  /** Closes something that began before (`end`, `result`, `gap`, `denied`): may use the reserve that is kept for it. */
+  closing?: boolean;
+}
+
+/** Positions in this process's stream. */
+export interface Watermarks {
+  /** Lines given a `seq` so far. */
+  appended: number;
+  /** Every line with `seq` below this is on disk. */
+  synced: number;
+  /** Every line with `seq` below this is confirmed by the object store. */
+  acked: number;
+}
+
+/** A segment that is sealed, compressed and fsynced, on its way to the object store. */
+export interface SealedObject {
+  stream: string;
+  segment: number;
+  firstSeq: number;
+  /** Lines, seal included. */
+  lines: number;
+  how: SealHow;
+  key: string;
+  /** Path of the compressed file in the spool. */
+  path: string;
+  /** Bytes of the compressed file. */
+  size: number;
+  /** Hex SHA-256 of the compressed file. */
+  sha256: string;
+}
+
+export interface SpoolStatus {
+  stream: string;
+  watermarks: Watermarks;
+  /** Bytes of spool files on disk, spares included. */
+  bytes: number;
+  /** Bytes the spool may use. */
+  sizeLimit: number;
+  sealedWaiting: number;
+  quarantined: number;
+}
+
+export interface Spool {
+  readonly stream: string;
+  /** Queues the lines, in order; they may share a disk sync with those of others. Never throws. */
+  append(lines: readonly LineTail[], durable: Durable, options?: AppendOptions): void;
+  status(): SpoolStatus;
+  /**
+   * Ends the stream: what was appended is made durable, the last segment is sealed as last, everything is handed to upload.
+   * Resolves when all is confirmed by the store, or `deadlineMs` after the call with what is left in the spool.
+   */
+  drain(deadlineMs: number): Promise<{ uploaded: boolean; left: number }>;
+}
