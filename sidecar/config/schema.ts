@@ -1,0 +1,168 @@
+/**
+ * Owns the shape of the configuration: the keys of the YAML file, their defaults, and what the recorder runs on.
+ * Invariant: an unknown key is refused, never ignored; a typing error must not loosen what the operator asked for.
+ * Keys stand under the same parents as in the Kubernetes resource.
+ */
+import { z } from 'zod';
+import { ADDRESS_EXPECTED, type Address, parseAddress } from './address.ts';
+import {
+  DURATION_EXPECTED,
+  DURATION_PATTERN,
+  parseDuration,
+  parseSize,
+  type Quantity,
+  SIZE_EXPECTED,
+  SIZE_PATTERN,
+} from './quantity.ts';
+
+/** What the recorder runs on: every default filled in, every path absolute, units in the names. */
+export interface Configuration {
+  /** Name of the recorded server; a partition of the recording. */
+  name: string;
+  cluster: string;
+  namespace: string;
+  /** Where clients connect. */
+  listen: Address;
+  /** The recorded server. `path` is the MCP endpoint for messages to people: requests keep the path they came with. */
+  server: { url: string; origin: string; path: string };
+  /** Absolute path of the directory that holds the recording. */
+  storage: { directory: string };
+  recording: {
+    maxRequestBytes: number;
+    spool: { directory: string; sizeLimitBytes: number; allowTmpfs: boolean };
+  };
+  status: { listen: Address };
+  drain: { timeoutMs: number };
+  /** Bytes of request and response bodies in flight, all exchanges together. */
+  limits: { memoryBytes: number };
+  log: { level: LogLevel };
+  /** `sha256:<hex>` of all of the above; stands on the `open` line of each segment. */
+  digest: string;
+}
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/;
+const NAME_EXPECTED =
+  '1 to 63 characters of a-z, 0-9, "." and "-", beginning and ending with a letter or a digit';
+
+/** Text that `parse` reads, with at least `atLeast` as its value; issues say what would be right. */
+function reading(parse: (text: string) => Quantity, atLeast: number, least: string) {
+  return (given: string | number, context: z.core.$RefinementCtx) => {
+    const read = parse(String(given));
+    if (read.ok && read.value >= atLeast) return read.value;
+    context.addIssue(read.ok ? `at least ${least}` : read.expected);
+    return z.NEVER;
+  };
+}
+
+const size = (atLeast: number, least: string) =>
+  z
+    .union(
+      [
+        z.string().regex(SIZE_PATTERN, { error: SIZE_EXPECTED }),
+        z.int({ error: SIZE_EXPECTED }).nonnegative({ error: SIZE_EXPECTED }),
+      ],
+      { error: SIZE_EXPECTED },
+    )
+    .transform(reading(parseSize, atLeast, least));
+
+const duration = z
+  .string({ error: DURATION_EXPECTED })
+  .regex(DURATION_PATTERN, { error: DURATION_EXPECTED })
+  .transform(reading(parseDuration, 0, '0s'));
+
+const address = z.string({ error: ADDRESS_EXPECTED }).transform((given, context) => {
+  const parsed = parseAddress(given);
+  if (parsed !== null) return parsed;
+  context.addIssue(ADDRESS_EXPECTED);
+  return z.NEVER;
+});
+
+const name = z.string({ error: NAME_EXPECTED }).regex(NAME_PATTERN, { error: NAME_EXPECTED });
+
+const directory = z
+  .string({ error: 'the path of a directory' })
+  .min(1, { error: 'the path of a directory' })
+  .refine((path) => !path.includes('\0'), { error: 'a path without NUL characters' })
+  .refine((path) => !/^[a-z][a-z0-9+.-]*:\/\//i.test(path), {
+    error:
+      'the path of a directory (object stores such as s3:// need an adapter that this version does not have)',
+  });
+
+const URL_EXPECTED = 'the URL of an MCP server, for example http://127.0.0.1:3001/mcp';
+
+const upstream = z.string({ error: URL_EXPECTED }).transform((given, context) => {
+  const url = URL.parse(given);
+  let expected: string | null = null;
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) expected = URL_EXPECTED;
+  // The configuration is shown by the status port and digested into the recording.
+  else if (url.username !== '' || url.password !== '') expected = 'a URL without user name and password';
+  else if (url.search !== '' || url.hash !== '') expected = 'a URL without query and fragment';
+  if (url !== null && expected === null) return { url: given, origin: url.origin, path: url.pathname };
+  context.addIssue(expected ?? URL_EXPECTED);
+  return z.NEVER;
+});
+
+const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) =>
+  z.strictObject(shape, { error: 'a mapping of keys to values' });
+
+/** The YAML file, before defaults that depend on other keys. Its input side is published as JSON Schema. */
+export const configurationSchema = section({
+  name: name
+    .optional()
+    .describe(
+      'Name of the recorded server in the recording. Default: host of server.url, reduced to a name.',
+    ),
+  cluster: name.prefault('local').describe('Cluster in the recording.'),
+  namespace: name.prefault('local').describe('Namespace in the recording.'),
+  listen: address
+    .prefault('127.0.0.1:8642')
+    .describe('Where clients connect, HOST:PORT; port 0 = any free one.'),
+  server: section({
+    url: upstream.describe('The MCP server. Requests keep the path that they came with.'),
+  }),
+  storage: section({
+    directory: directory.describe('Where the recording goes. Relative paths: from this file.'),
+  }),
+  recording: section({
+    maxRequestBytes: size(1, '1').prefault('4Mi').describe('A larger request body is refused with 413.'),
+    spool: section({
+      directory: directory
+        .optional()
+        .describe('Local queue on a disk of its own or the same. Default: <storage.directory>/spool/<name>.'),
+      sizeLimit: size(64 * 2 ** 20, '64Mi')
+        .prefault('512Mi')
+        .describe('The most that the spool may hold; when it is full, nothing passes.'),
+      allowTmpfs: z
+        .boolean({ error: 'true or false' })
+        .prefault(false)
+        .describe('Accept a spool in memory, which does not survive the machine.'),
+    }).prefault({}),
+  }).prefault({}),
+  status: section({
+    listen: address
+      .optional()
+      .describe(
+        'Health, metrics and status, HOST:PORT. Default: 127.0.0.1 and the port after that of listen.',
+      ),
+  }).prefault({}),
+  drain: section({
+    timeout: duration.prefault('25s').describe('How long running exchanges may take to end at shutdown.'),
+  }).prefault({}),
+  limits: section({
+    memory: size(16 * 2 ** 20, '16Mi')
+      .prefault('256Mi')
+      .describe('Bodies in flight; beyond it requests get 503.'),
+  }).prefault({}),
+  log: section({
+    level: z
+      .enum(LOG_LEVELS, { error: `one of ${LOG_LEVELS.join(', ')}` })
+      .prefault('info')
+      .describe('Least level that is logged.'),
+  }).prefault({}),
+});
+
+/** The file's content once checked, quantities read, before derived defaults. */
+export type CheckedFile = z.output<typeof configurationSchema>;
