@@ -1,0 +1,86 @@
+/**
+ * Owns how faults of the configuration are told to the person who wrote it.
+ * Invariant: all faults are told at once, each with its place, what was found and what would be right; never a credential.
+ */
+import { z } from 'zod';
+import { configurationSchema } from './schema.ts';
+
+/** Where a fault is: the keys from the top of the file. */
+export type KeyPath = readonly PropertyKey[];
+
+export interface Problem {
+  /** `recording.spool.sizeLimit`, or the flag that gave the value. Empty: the file as a whole. */
+  path: string;
+  /** Line of the file, from 1; null when the value is not from the file. */
+  line: number | null;
+  message: string;
+}
+
+/** The configuration can't be used; `problems` says all that is wrong with it. */
+export class ConfigurationError extends Error {
+  readonly problems: readonly Problem[];
+
+  constructor(file: string | null, problems: readonly Problem[]) {
+    const lines = problems.map(({ path, line, message }) => {
+      const place = file !== null && line !== null ? `${file}:${line}: ` : '';
+      return `  ${place}${path === '' ? '' : `${path}: `}${message}`;
+    });
+    const source = file === null ? 'The configuration' : `The configuration ${file}`;
+    super([`${source} can't be used:`, ...lines].join('\n'));
+    this.name = 'ConfigurationError';
+    this.problems = problems;
+  }
+}
+
+/** The JSON Schema of the configuration file (draft 2020-12), as published in docs/schema/. */
+export function configurationJsonSchema(): Record<string, unknown> {
+  return {
+    title: 'mcp-recorder configuration',
+    ...z.toJSONSchema(configurationSchema, { io: 'input' }),
+  };
+}
+
+/**
+ * What the schema found wrong, a sentence each.
+ * @param given the value that was checked
+ */
+export function describeIssues(
+  issues: readonly z.core.$ZodIssue[],
+  given: unknown,
+): { path: KeyPath; message: string }[] {
+  return issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      const known = knownKeys(issue.path);
+      return issue.keys.map((key) => ({
+        path: [...issue.path, key],
+        message: `unknown key; known here: ${known.join(', ')}`,
+      }));
+    }
+    const found = valueAt(given, issue.path);
+    if (found === undefined) return { path: issue.path, message: `missing; needs ${issue.message}` };
+    return { path: issue.path, message: `found ${describeFound(found)}; needs ${issue.message}` };
+  });
+}
+
+/** What stands in the file, short, on one line, without what may be a credential in a URL. */
+function describeFound(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a mapping';
+  const text = JSON.stringify(value) ?? String(value);
+  const safe = text.replace(/\/\/[^/]*@/, '//***@').replace(/(:\/\/[^?]*\?)[^"]*/, '$1***');
+  return safe.length > 80 ? `${safe.slice(0, 77)}...` : safe;
+}
+
+function valueAt(value: unknown, path: KeyPath): unknown {
+  return path.reduce(
+    (at, key) => (typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined),
+    value,
+  );
+}
+
+function knownKeys(path: KeyPath): string[] {
+  let schema: unknown = configurationJsonSchema();
+  for (const key of path) schema = valueAt(schema, ['properties', key]);
+  return Object.keys(valueAt(schema, ['properties']) ?? {});
+}
