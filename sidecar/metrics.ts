@@ -1,0 +1,169 @@
+/**
+ * Owns the names and meanings of the recorder's metrics.
+ * Invariant: no label carries what a caller chose, so the number of series is bounded whatever is sent; counting allocates nothing.
+ */
+import type { EndHow, Outcome } from '@mcp-recorder/recording/format/line';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { SpoolStatus } from './spool/spool.ts';
+
+/** Everything that is counted; read by the registry when it is scraped. */
+export interface Metrics {
+  readonly registry: Registry;
+  exchangeEnded(how: EndHow): void;
+  /** @param method of the call; null when the answer's call is not known to this process */
+  operationEnded(method: string | null, outcome: Outcome): void;
+  /** @param reason a key of the table of refusals, never a caller's text */
+  denied(reason: string): void;
+  /** One fdatasync of the spool. */
+  synced(durationMs: number): void;
+  segmentSealed(): void;
+  segmentUploaded(): void;
+  uploadFailed(): void;
+  streamRecovered(): void;
+  fileQuarantined(): void;
+  /** An `endpoint` event named another origin: clients would be led around the recorder. */
+  endpointAlarm(): void;
+}
+
+/** What is looked up when the registry is scraped. */
+export interface MetricSources {
+  activeExchanges(): number;
+  /** Exchanges whose response is an open event stream. */
+  activeStreams(): number;
+  gateOpen(): boolean;
+  spool(): Pick<SpoolStatus, 'watermarks' | 'bytes' | 'sizeLimit'>;
+}
+
+/** Methods of all revisions of the protocol; any other text is counted as `other`. */
+const KNOWN_METHODS = new Set([
+  'completion/complete',
+  'elicitation/create',
+  'initialize',
+  'logging/setLevel',
+  'ping',
+  'prompts/get',
+  'prompts/list',
+  'resources/list',
+  'resources/read',
+  'resources/subscribe',
+  'resources/templates/list',
+  'resources/unsubscribe',
+  'roots/list',
+  'sampling/createMessage',
+  'server/discover',
+  'subscriptions/listen',
+  'tasks/cancel',
+  'tasks/get',
+  'tasks/list',
+  'tasks/result',
+  'tasks/update',
+  'tools/call',
+  'tools/list',
+]);
+
+/** From a page cache that lies to a disk that is about to fail. */
+const SYNC_BUCKETS_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
+
+/** The recorder's metrics, in a registry of their own. */
+export function createMetrics(sources: MetricSources): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = (name: string, help: string): (() => void) => {
+    const made = new Counter({ name: `mcp_recorder_${name}`, help, registers });
+    return () => made.inc();
+  };
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name: `mcp_recorder_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+
+  const exchanges = new Counter({
+    name: 'mcp_recorder_exchanges_total',
+    help: 'Exchanges (HTTP requests) that ended, by how.',
+    labelNames: ['how'],
+    registers,
+  });
+  const operations = new Counter({
+    name: 'mcp_recorder_operations_total',
+    help: 'Operations (JSON-RPC requests) that ended, by method and outcome.',
+    labelNames: ['method', 'outcome'],
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'mcp_recorder_denied_total',
+    help: 'Requests refused by the recorder, by reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const syncs = new Histogram({
+    name: 'mcp_recorder_spool_sync_duration_seconds',
+    help: 'Time of one fdatasync of the spool; every exchange waits for at least two.',
+    buckets: SYNC_BUCKETS_SECONDS,
+    registers,
+  });
+
+  gauge('active_exchanges', 'Exchanges in flight.', sources.activeExchanges);
+  gauge('active_streams', 'Exchanges in flight whose response is an event stream.', sources.activeStreams);
+  gauge('gate_open', '1 while exchanges may begin, 0 while nothing passes.', () =>
+    Number(sources.gateOpen()),
+  );
+  gauge('spool_bytes', 'Bytes of the spool on disk.', () => sources.spool().bytes);
+  gauge('spool_limit_bytes', 'Bytes that the spool may hold.', () => sources.spool().sizeLimit);
+  gauge('spool_unsynced_lines', 'Lines not yet on disk.', () => {
+    const { appended, synced } = sources.spool().watermarks;
+    return appended - synced;
+  });
+  gauge('store_lag_lines', 'Lines on disk here that the object store has not confirmed.', () => {
+    const { synced, acked } = sources.spool().watermarks;
+    return synced - acked;
+  });
+
+  const exchangeCounts = createChildren((how: EndHow) => exchanges.labels(how));
+  const operationCounts = createChildren((method: string) =>
+    createChildren((outcome: Outcome) => operations.labels(method, outcome)),
+  );
+  const refusalCounts = createChildren((reason: string) => refusals.labels(reason));
+
+  return {
+    registry,
+    exchangeEnded: (how) => exchangeCounts(how).inc(),
+    operationEnded: (method, outcome) =>
+      operationCounts(method !== null && KNOWN_METHODS.has(method) ? method : 'other')(outcome).inc(),
+    denied: (reason) => refusalCounts(reason).inc(),
+    synced: (durationMs) => syncs.observe(durationMs / 1000),
+    segmentSealed: counter('segments_sealed_total', 'Segments sealed.'),
+    segmentUploaded: counter('segments_uploaded_total', 'Segments confirmed by the object store.'),
+    uploadFailed: counter(
+      'upload_failures_total',
+      'Attempts to store a segment that failed; each is retried.',
+    ),
+    streamRecovered: counter(
+      'streams_recovered_total',
+      'Streams of dead processes that were sealed at start.',
+    ),
+    fileQuarantined: counter(
+      'files_quarantined_total',
+      'Spool files that could not be read and were set aside.',
+    ),
+    endpointAlarm: counter('endpoint_alarms_total', 'Endpoint events that lead clients around the recorder.'),
+  };
+}
+
+/** Keeps the child of each label value, so that counting makes no label object. */
+function createChildren<Key, Child>(make: (key: Key) => Child): (key: Key) => Child {
+  const children = new Map<Key, Child>();
+  return (key) => {
+    let child = children.get(key);
+    if (child === undefined) {
+      child = make(key);
+      children.set(key, child);
+    }
+    return child;
+  };
+}

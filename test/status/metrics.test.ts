@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { createMetrics } from '../../sidecar/metrics.ts';
+
+function setUp() {
+  const sources = {
+    activeExchanges: () => 7,
+    activeStreams: () => 3,
+    gateOpen: () => false,
+    spool: () => ({ watermarks: { appended: 100, synced: 90, acked: 60 }, bytes: 4096, sizeLimit: 8192 }),
+  };
+  const metrics = createMetrics(sources);
+  const scrape = async () =>
+    (await metrics.registry.metrics()).split('\n').filter((line) => /^mcp/.test(line));
+  return { metrics, scrape };
+}
+
+describe('metrics', () => {
+  it('count exchanges by how they ended and operations by method and outcome', async () => {
+    const { metrics, scrape } = setUp();
+    metrics.exchangeEnded('complete');
+    metrics.exchangeEnded('complete');
+    metrics.exchangeEnded('cut');
+    metrics.operationEnded('tools/call', 'ok');
+    metrics.operationEnded('tools/call', 'tool_error');
+    metrics.operationEnded('tools/call', 'ok');
+    metrics.denied('gate_closed');
+    expect(await scrape()).toEqual(
+      expect.arrayContaining([
+        'mcp_recorder_exchanges_total{how="complete"} 2',
+        'mcp_recorder_exchanges_total{how="cut"} 1',
+        'mcp_recorder_operations_total{method="tools/call",outcome="ok"} 2',
+        'mcp_recorder_operations_total{method="tools/call",outcome="tool_error"} 1',
+        'mcp_recorder_denied_total{reason="gate_closed"} 1',
+      ]),
+    );
+  });
+
+  it('have a bounded number of series whatever methods callers invent', async () => {
+    const { metrics, scrape } = setUp();
+    for (let n = 0; n < 1000; n++) metrics.operationEnded(`evil/${n}`, 'error');
+    metrics.operationEnded(null, 'unknown');
+    const lines = (await scrape()).filter((line) => line.startsWith('mcp_recorder_operations_total'));
+    expect(lines.sort()).toEqual([
+      'mcp_recorder_operations_total{method="other",outcome="error"} 1000',
+      'mcp_recorder_operations_total{method="other",outcome="unknown"} 1',
+    ]);
+  });
+
+  it('look up gauges when they are scraped', async () => {
+    const { scrape } = setUp();
+    expect(await scrape()).toEqual(
+      expect.arrayContaining([
+        'mcp_recorder_active_exchanges 7',
+        'mcp_recorder_active_streams 3',
+        'mcp_recorder_gate_open 0',
+        'mcp_recorder_spool_bytes 4096',
+        'mcp_recorder_spool_limit_bytes 8192',
+        'mcp_recorder_spool_unsynced_lines 10',
+        'mcp_recorder_store_lag_lines 30',
+      ]),
+    );
+  });
+
+  it('say what became of segments, and how long a sync took in seconds', async () => {
+    const { metrics, scrape } = setUp();
+    metrics.synced(2);
+    metrics.segmentSealed();
+    metrics.segmentUploaded();
+    metrics.uploadFailed();
+    metrics.streamRecovered();
+    metrics.fileQuarantined();
+    metrics.endpointAlarm();
+    expect(await scrape()).toEqual(
+      expect.arrayContaining([
+        'mcp_recorder_spool_sync_duration_seconds_bucket{le="0.001"} 0',
+        'mcp_recorder_spool_sync_duration_seconds_bucket{le="0.0025"} 1',
+        'mcp_recorder_spool_sync_duration_seconds_sum 0.002',
+        'mcp_recorder_segments_sealed_total 1',
+        'mcp_recorder_segments_uploaded_total 1',
+        'mcp_recorder_upload_failures_total 1',
+        'mcp_recorder_streams_recovered_total 1',
+        'mcp_recorder_files_quarantined_total 1',
+        'mcp_recorder_endpoint_alarms_total 1',
+      ]),
+    );
+  });
+});
