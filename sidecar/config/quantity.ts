@@ -23,7 +23,7 @@ const SUFFIX_BYTES: Record<string, number> = {
 };
 
 /** What a duration looks like; published in the JSON Schema. Each unit at most once, the greatest first. */
-export const DURATION_PATTERN = /^(?=\d)(\d+h)?(\d+m(?!s))?(\d+(?:\.\d+)?s)?(\d+ms)?$/;
+export const DURATION_PATTERN = /^(?=\d)(\d+h)?(\d+m)?(\d+(?:\.\d+)?s)?(\d+ms)?$/;
 /** What a size looks like; published in the JSON Schema. */
 export const SIZE_PATTERN = /^\d+(?:\.\d+)?(?:[kMGT]|[KMGT]i)?$/;
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -249,6 +250,13 @@ describe('the digest', () => {
     );
     const byFlags = loadConfiguration({ flags: { upstream: 'http://a', store: '/s' } });
     expect(spelled.digest).toBe(byFlags.digest);
+    const canonical =
+      '{"cluster":"local","drain":{"timeoutMs":25000},"limits":{"memoryBytes":268435456},' +
+      '"listen":{"host":"127.0.0.1","port":8642},"log":{"level":"info"},"name":"a","namespace":"local",' +
+      '"recording":{"maxRequestBytes":4194304,"spool":{"allowTmpfs":false,"directory":"/s/spool/a","sizeLimitBytes":536870912}},' +
+      '"server":{"origin":"http://a","path":"/","url":"http://a"},"status":{"listen":{"host":"127.0.0.1","port":8643}},' +
+      '"storage":{"directory":"/s"}}';
+    expect(byFlags.digest).toBe(`sha256:${createHash('sha256').update(canonical).digest('hex')}`);
     expect(loadConfiguration({ flags: { upstream: 'http://a', store: '/t' } }).digest).not.toBe(
       byFlags.digest,
     );
