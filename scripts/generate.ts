@@ -1,0 +1,30 @@
+/**
+ * Writes every generated file that is committed; `--check` writes nothing and fails when one would change.
+ * Invariant: what is published beside the code (schemas) says what the code does.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { lineJsonSchema } from '@mcp-recorder/recording/format/line-schema';
+
+const root = path.join(import.meta.dirname, '..');
+
+/** Every generated file: its path from the repository's root, and what must stand in it. */
+const generated: { path: string; content: () => string }[] = [
+  { path: 'docs/schema/line.schema.json', content: lineJsonSchema },
+];
+
+const check = process.argv.includes('--check');
+for (const file of generated) {
+  const target = path.join(root, file.path);
+  const content = file.content();
+  const present = await readFile(target, 'utf8').catch(() => null);
+  if (present === content) continue;
+  if (check) {
+    console.error(`${file.path} is not what its source generates; run: npm run generate`);
+    process.exitCode = 1;
+    continue;
+  }
+  await mkdir(path.dirname(target), { recursive: true });
+  await writeFile(target, content);
+  console.log(`wrote ${file.path}`);
+}
