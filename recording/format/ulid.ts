@@ -65,3 +65,10 @@ const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 export function isUlid(text: unknown): text is string {
   return typeof text === 'string' && ULID.test(text);
 }
+
+/** When an id was made, in milliseconds since the epoch, by the clock of who made it. */
+export function ulidTimeMs(ulid: string): number {
+  let ms = 0;
+  for (const character of ulid.slice(0, 10)) ms = ms * 32 + ALPHABET.indexOf(character);
+  return ms;
+}
