@@ -15,14 +15,17 @@ export interface PollOptions {
  *
  * @throws what the last attempt threw (or that it returned false), with the time that was waited.
  */
-export async function eventually<T>(attempt: () => T | Promise<T>, options: PollOptions): Promise<T> {
+export async function eventually<T>(
+  attempt: () => T | Promise<T>,
+  options: PollOptions,
+): Promise<Exclude<T, false>> {
   const started = performance.now();
   for (;;) {
     let failure: unknown;
     try {
       const found = await attempt();
       if (found !== false) {
-        return found;
+        return found as Exclude<T, false>;
       }
       failure = new Error('the condition was still false');
     } catch (error) {
