@@ -1,0 +1,134 @@
+/**
+ * Owns finding one exchange in a store: all its lines, over as many segments as it takes, and the results of its operations.
+ * Invariant: lines are those whose columns say that they belong to it; a body that merely contains its id is not one.
+ */
+import type { Line, ResultLine } from '../format/line.ts';
+import { isUlid, ulidTimeMs } from '../format/ulid.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import {
+  listSegments,
+  readSegment,
+  readSegments,
+  type StoredSegment,
+  type Unreadable,
+} from './store-reader.ts';
+
+/** A line that belongs to an exchange. */
+export type ExchangeLine = Extract<Line, { exchange: string | null }>;
+
+export interface ReadExchange {
+  exchange: string;
+  stream: string;
+  /** Where its first line stands: cluster, namespace and server are in `place`. */
+  segment: StoredSegment;
+  /** Its lines, by part. */
+  lines: ExchangeLine[];
+  /** Results of its operations that came later in another exchange, or that no bytes carried. */
+  resultsElsewhere: ResultLine[];
+  /** Whether all parts up to `end` were found. If not, it is still running, or its recorder died, or lines are missing. */
+  complete: boolean;
+}
+
+export interface ReadExchangeOptions {
+  onUnreadable: (problem: Unreadable) => void;
+  signal?: AbortSignal;
+}
+
+/** How far a segment's first line may be before an exchange in it: segments are minutes long at most. */
+const SLACK_MS = 3_600_000;
+/** Newest segments that are searched for the last exchange: idle ones hold none. */
+const MAX_NEWEST = 100;
+
+/**
+ * Reads an exchange, or answers null when the store holds no line of it.
+ * @throws StoreError when the store itself can't be read
+ */
+export async function readExchange(
+  store: ObjectStore,
+  exchange: string,
+  options: ReadExchangeOptions,
+): Promise<ReadExchange | null> {
+  if (!isUlid(exchange)) return null;
+  const fromSecond = secondOf(ulidTimeMs(exchange) - SLACK_MS);
+  // A recorder whose clock was set back makes ids that are ahead of its lines: then the whole store is searched.
+  return (await search(store, exchange, fromSecond, options)) ?? (await search(store, exchange, '', options));
+}
+
+async function search(
+  store: ObjectStore,
+  exchange: string,
+  fromSecond: string,
+  options: ReadExchangeOptions,
+): Promise<ReadExchange | null> {
+  const lines = new Map<number, ExchangeLine>();
+  const resultsElsewhere: ResultLine[] = [];
+  let found: StoredSegment | null = null;
+  for await (const { segment, lines: linesOf } of readSegments(store, { ...options, fromSecond })) {
+    if (found !== null && segment.place.stream !== found.place.stream) continue;
+    for (const { line } of linesOf(exchange)) {
+      if (!('exchange' in line)) continue;
+      if (line.exchange === exchange && line.part !== null) {
+        lines.set(line.part, line);
+      } else if (line.type === 'result' && line.call_exchange === exchange) {
+        resultsElsewhere.push(line);
+      } else continue;
+      found ??= segment;
+    }
+    if (found !== null && nothingIsMissing(lines, resultsElsewhere)) break;
+  }
+  if (found === null) return null;
+  return {
+    exchange,
+    stream: found.place.stream,
+    segment: found,
+    lines: [...lines.values()].toSorted((a, b) => (a.part ?? 0) - (b.part ?? 0)),
+    resultsElsewhere,
+    complete: isComplete(lines),
+  };
+}
+
+function isComplete(lines: ReadonlyMap<number, ExchangeLine>): boolean {
+  const last = lines.get(lines.size - 1);
+  if (last?.type !== 'end' || last.ended.parts !== lines.size) return false;
+  return [...lines.keys()].every((part) => part < lines.size);
+}
+
+function nothingIsMissing(
+  lines: ReadonlyMap<number, ExchangeLine>,
+  elsewhere: readonly ResultLine[],
+): boolean {
+  const last = lines.get(lines.size - 1);
+  if (last?.type !== 'end' || !isComplete(lines)) return false;
+  const answered = new Set(elsewhere.map((result) => result.operation));
+  return last.ended.open_operations.every((operation) => answered.has(operation));
+}
+
+/** The id of the exchange that began last, or null when the newest segments hold none. @throws StoreError */
+export async function findLastExchange(
+  store: ObjectStore,
+  options: ReadExchangeOptions,
+): Promise<string | null> {
+  let newest: StoredSegment[] = [];
+  const { signal } = options;
+  for await (const segment of listSegments(store, signal === undefined ? {} : { signal })) {
+    newest.push(segment);
+    if (newest.length >= 2 * MAX_NEWEST) newest = latestFirst(newest).slice(0, MAX_NEWEST);
+  }
+  for (const segment of latestFirst(newest).slice(0, MAX_NEWEST)) {
+    let last: string | null = null;
+    const read = await readSegment(store, segment, options);
+    for (const { line } of read?.lines('"type":"request"') ?? []) {
+      if (line.type === 'request') last = line.exchange;
+    }
+    if (last !== null) return last;
+  }
+  return null;
+}
+
+function latestFirst(segments: readonly StoredSegment[]): StoredSegment[] {
+  return segments.toSorted((a, b) => (a.place.second < b.place.second ? 1 : -1));
+}
+
+function secondOf(epochMs: number): string {
+  return `${new Date(Math.max(0, epochMs)).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+}
