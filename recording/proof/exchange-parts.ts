@@ -14,10 +14,10 @@ export interface ExchangeParts {
 
 /** The columns of a line that are looked at; anything may stand in them. */
 export interface PartColumns {
-  type: unknown;
+  type?: unknown;
   exchange?: unknown;
   part?: unknown;
-  ended?: { parts?: unknown };
+  ended?: { parts?: unknown } | undefined;
 }
 
 export type ReportPart = (line: number, what: string) => void;

@@ -36,7 +36,7 @@ interface Columns {
   type?: unknown;
   exchange?: unknown;
   part?: unknown;
-  ended?: { parts?: unknown };
+  ended?: { parts?: unknown } | undefined;
   config?: { kind?: unknown };
   seal?: { how?: unknown };
 }

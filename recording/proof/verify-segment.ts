@@ -12,6 +12,9 @@ import { parsePublicKey } from './note.ts';
 import { checkSeal, type SealClaim } from './seal.ts';
 import { type Find, type SegmentLines, walkLines } from './segment-lines.ts';
 
+/** Findings that are kept of one segment: a hostile one may have a million. */
+const MAX_FINDINGS = 100;
+
 /** What remains of a segment once it is checked: all that is needed to check its stream. */
 export interface CheckedSegment {
   stream: string;
@@ -46,14 +49,12 @@ export function verifySegment(bytes: Buffer, key: SegmentKey): CheckedSegment {
   const { stream, segment, copy } = key;
   const findings: Finding[] = [];
   const find: Find = (code, line, what) => {
+    if (findings.length > MAX_FINDINGS) return;
     const where = line === null ? '' : `, line ${line}`;
-    findings.push({
-      code,
-      stream,
-      segment,
-      line,
-      message: `stream ${stream}, segment ${segment}${where}: ${what}`,
-    });
+    const more =
+      findings.length === MAX_FINDINGS ? ' (what else is wrong with this segment is left out)' : '';
+    const message = `stream ${stream}, segment ${segment}${where}: ${what}${more}`;
+    findings.push({ code, stream, segment, line, message });
   };
   const found = walkLines(bytes, stream, find);
   if (found.open !== null) checkOpen(found.open, key, find);

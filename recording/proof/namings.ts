@@ -1,0 +1,94 @@
+/**
+ * Owns what streams say of streams before them: in segment 0 a process names those that it found dead in its spool.
+ * Invariant: a naming counts only when the segment that carries it is right by itself.
+ */
+import type { FindingCode } from './finding.ts';
+import { parsePublicKey } from './note.ts';
+import { checkSeal } from './seal.ts';
+import type { CheckedSegment } from './verify-segment.ts';
+
+/** One stream's word about a segment of another. */
+export interface Naming {
+  /** The stream that says so. */
+  by: string;
+  stream: string;
+  segment: number;
+  /** Base64; null: it could not be read. */
+  root: string | null;
+}
+
+export interface Namings {
+  /** Every stream that another one names. */
+  streams(): Iterable<string>;
+  /** What is said of a stream. */
+  of(stream: string): readonly Naming[];
+  /**
+   * Checks a recovered seal against the word and the key of the stream that made it. Null when it is right, or when that
+   * stream's first segment is not in the store (yet): then nothing can be said.
+   */
+  checkRecoveredSeal(
+    seal: NonNullable<CheckedSegment['sealToCheck']>,
+  ): { code: FindingCode; message: string } | null;
+  /**
+   * Whether the process of this stream, or one that took over after it, has ended in order: nothing that it found
+   * in its spool is still on its way to the store.
+   */
+  isSettled(stream: string): boolean;
+}
+
+interface Segments {
+  segments: ReadonlyMap<number, CheckedSegment>;
+}
+
+export function collectNamings(streams: ReadonlyMap<string, Segments>): Namings {
+  const byStream = new Map<string, Naming[]>();
+  for (const [by, { segments }] of streams) {
+    const first = segments.get(0);
+    if (first === undefined || first.findings.length > 0) continue;
+    for (const { stream, segment, root } of first.opened?.previousStreams ?? []) {
+      if (stream === by) continue;
+      const list = byStream.get(stream) ?? [];
+      list.push({ by, stream, segment, root });
+      byStream.set(stream, list);
+    }
+  }
+  const of = (stream: string): readonly Naming[] => byStream.get(stream) ?? [];
+  return {
+    streams: () => byStream.keys(),
+    of,
+    checkRecoveredSeal({ recoveredBy, line, claim }) {
+      const { stream, segment, root } = claim;
+      const opened = streams.get(recoveredBy)?.segments.get(0)?.opened;
+      if (recoveredBy === stream)
+        return { code: 'recovery', message: 'it says that its own stream recovered it' };
+      if (opened === undefined || opened === null) return null;
+      const named = of(stream).some((n) => n.by === recoveredBy && n.segment === segment && n.root === root);
+      if (!named) {
+        return {
+          code: 'recovery',
+          message: `its seal says that stream ${recoveredBy} recovered it, which does not name it with this root`,
+        };
+      }
+      const publicKey = parsePublicKey(opened.publicKey);
+      if (publicKey === null)
+        return { code: 'signature', message: `stream ${recoveredBy} has no usable public key` };
+      const wrong = checkSeal(line, claim, publicKey);
+      return wrong === null
+        ? null
+        : { code: 'signature', message: `its recovered seal does not hold: ${wrong}` };
+    },
+    isSettled(stream) {
+      const seen = new Set<string>();
+      const waiting = [stream];
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        if (seen.has(next)) continue;
+        seen.add(next);
+        for (const { sealed } of streams.get(next)?.segments.values() ?? []) {
+          if (sealed?.last === true) return true;
+        }
+        for (const { by } of of(next)) waiting.push(by);
+      }
+      return false;
+    },
+  };
+}

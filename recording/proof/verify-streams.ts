@@ -1,0 +1,189 @@
+/**
+ * Owns what a whole store proves: each stream is whole from its first line to an end that somebody signed, or it is said why not.
+ * Invariant: a stream is `explained` only when nothing of it can have been changed, removed, repeated or swapped without the
+ * ledger's help: what only a ledger could find (a whole stream's absence, the tail of one that is not closed, a forged
+ * recovery of the newest stream) is stated as `live`.
+ */
+import type { SegmentKey } from '../format/keys.ts';
+import type { Finding } from './finding.ts';
+import { collectNamings, type Namings } from './namings.ts';
+import { checkChain, type FindAt, rangesWithout } from './stream-chain.ts';
+import { findEnd, type StreamEnd } from './stream-end.ts';
+import type { CheckedSegment } from './verify-segment.ts';
+
+export type StreamState =
+  /** Sealed as last by its own process; nothing is missing. */
+  | 'complete'
+  /** Not closed, as far as the store tells. */
+  | 'live'
+  /** Its process died; another one named its end. */
+  | 'recovered'
+  /** As recovered, and segments are lost that the other one stated as unreadable. */
+  | 'lost'
+  /** Something is not as it was recorded, and nothing explains it. */
+  | 'tampered';
+
+export interface StreamReport {
+  stream: string;
+  state: StreamState;
+  /** Whether a ledger vouches for its key and its end. There is none yet. */
+  attested: false;
+  /** `cluster/namespace/server`; null when no segment says it. */
+  place: string | null;
+  segments: number;
+  lines: number;
+  /** Time of the first and of the last line; null when there is none. */
+  since: string | null;
+  until: string | null;
+  /** Highest segment in the store. */
+  lastSegment: number | null;
+  /** The state in words, as `live since T, last segment n`. */
+  statement: string;
+  findings: Finding[];
+}
+
+export interface StreamsReport {
+  streams: StreamReport[];
+  /** Objects below the segments' prefix that belong to no stream. */
+  findings: Finding[];
+  /** Nothing is tampered with and nothing is unexplained. */
+  explained: boolean;
+}
+
+export interface StreamsVerifier {
+  /** Takes a segment, in any order; keeps a summary only. */
+  add(segment: CheckedSegment): void;
+  /** An object with a segment's key whose lines could not be had. `why`: the end of a sentence. */
+  addDamaged(key: SegmentKey, why: string): void;
+  /** A key below the segments' prefix that is no segment's. */
+  addForeign(key: string): void;
+  report(): StreamsReport;
+}
+
+interface KnownStream {
+  stream: string;
+  segments: Map<number, CheckedSegment>;
+  findings: Finding[];
+}
+
+/** @param options.expectClosed a stream that is still live is a finding */
+export function createStreamsVerifier(options: { expectClosed?: boolean } = {}): StreamsVerifier {
+  const streams = new Map<string, KnownStream>();
+  const foreign: Finding[] = [];
+  const streamOf = (stream: string): KnownStream => {
+    let known = streams.get(stream);
+    if (known === undefined) {
+      known = { stream, segments: new Map(), findings: [] };
+      streams.set(stream, known);
+    }
+    return known;
+  };
+  return {
+    add(segment) {
+      const known = streamOf(segment.stream);
+      const other = known.segments.get(segment.segment);
+      known.findings.push(...segment.findings);
+      if (other === undefined) {
+        known.segments.set(segment.segment, segment);
+      } else if (other.digest !== segment.digest) {
+        const at = `stream ${segment.stream}, segment ${segment.segment}`;
+        known.findings.push({
+          code: 'copies_differ',
+          stream: segment.stream,
+          segment: segment.segment,
+          line: null,
+          message: `${at}: two objects claim to be it, and their lines differ`,
+        });
+        // The chain is followed through the one that is right by itself.
+        if (other.findings.length > 0 && segment.findings.length === 0) {
+          known.segments.set(segment.segment, segment);
+        }
+      }
+    },
+    addDamaged({ stream, segment }, why) {
+      const message = `stream ${stream}, segment ${segment}: the object can't be read: ${why}`;
+      streamOf(stream).findings.push({ code: 'damaged', stream, segment, line: null, message });
+    },
+    addForeign(key) {
+      const message = `${key} lies among the segments and is none; readers may take it for one`;
+      foreign.push({ code: 'foreign_object', stream: null, segment: null, line: null, message });
+    },
+    report() {
+      const namings = collectNamings(streams);
+      for (const named of namings.streams()) streamOf(named);
+      const reports = [...streams.values()]
+        .sort((a, b) => (a.stream < b.stream ? -1 : 1))
+        .map((known) => reportStream(known, namings, options.expectClosed === true));
+      const explained = foreign.length === 0 && reports.every((r) => r.findings.length === 0);
+      return { streams: reports, findings: [...foreign], explained };
+    },
+  };
+}
+
+function reportStream(known: KnownStream, namings: Namings, expectClosed: boolean): StreamReport {
+  const { stream } = known;
+  const findings = [...known.findings];
+  const find: FindAt = (code, segment, what) => {
+    const where = segment === null ? '' : `, segment ${segment}`;
+    findings.push({ code, stream, segment, line: null, message: `stream ${stream}${where}: ${what}` });
+  };
+  const segments = [...known.segments.values()].sort((a, b) => a.segment - b.segment);
+  const namedBy = namings.of(stream);
+  const stated = new Set(namedBy.filter((n) => n.root === null).map((n) => n.segment));
+  const excused = new Set(stated);
+  // A damaged object is reported as such, and not once more as a missing one.
+  for (const { code, segment } of known.findings) {
+    if (code === 'damaged' && segment !== null) excused.add(segment);
+  }
+  const missing = checkChain(segments, excused, find);
+  const end = findEnd(segments, namedBy, namings, find);
+  missing.push(...rangesWithout((segments.at(-1)?.segment ?? -1) + 1, end.upTo, excused));
+  const tampered = findings.length > 0 || (missing.length > 0 && end.settled);
+  // While a writer lives, an object may be on its way: it is missing all the same, but nobody is accused.
+  const why = end.settled ? 'removed, or never stored' : 'still on its way, or removed';
+  for (const { from, to } of missing) {
+    const what = from === to ? 'it is' : `it and all up to ${to} are`;
+    find('missing_segment', from, `${what} not in the store: ${why}`);
+  }
+  let state: StreamState = tampered ? 'tampered' : end.state;
+  const lost = [...stated].filter((n) => !known.segments.has(n));
+  if (lost.length > 0 && (state === 'recovered' || state === 'complete')) state = 'lost';
+  if (state === 'live' && expectClosed) find('not_closed', null, 'it is not closed, and was expected to be');
+  const report: Omit<StreamReport, 'statement'> = {
+    stream,
+    state,
+    attested: false,
+    place: segments.find((s) => s.opened !== null)?.opened?.place ?? null,
+    segments: segments.length,
+    lines: segments.reduce((sum, s) => sum + s.lines, 0),
+    since: segments[0]?.firstTime ?? null,
+    until: segments.at(-1)?.lastTime ?? null,
+    lastSegment: segments.at(-1)?.segment ?? null,
+    findings,
+  };
+  return { ...report, statement: statementOf(report, end, lost) };
+}
+
+function statementOf(
+  report: Omit<StreamReport, 'statement'>,
+  end: StreamEnd,
+  lost: readonly number[],
+): string {
+  const { state, since, lastSegment } = report;
+  const upTo = `last segment ${lastSegment ?? 'none'}`;
+  switch (state) {
+    case 'complete':
+      return `complete, ${upTo}`;
+    case 'recovered':
+      return `its process died; recovered by ${end.by.join(', ')}, ${upTo}`;
+    case 'lost':
+      return `segments ${lost.join(', ')} stated as unreadable by ${end.by.join(', ')}, ${upTo}`;
+    case 'tampered':
+      return `${report.findings.length} findings, ${upTo}`;
+    case 'live': {
+      const who =
+        end.by.length === 0 ? '' : `; recovered by ${end.by.join(', ')}, of which the store has no segment 0`;
+      return `live since ${since ?? 'unknown'}, ${upTo}${who}`;
+    }
+  }
+}
