@@ -1,0 +1,36 @@
+/**
+ * Owns what all exchanges of a recorder share.
+ */
+import type { Clock } from '@mcp-recorder/recording/format/time';
+import type { Denials } from '../denials.ts';
+import type { OperationTable } from '../exchange/operations.ts';
+import type { SessionNamer } from '../exchange/session.ts';
+import type { Gate } from '../gate.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Spool } from '../spool/spool.ts';
+import type { MemoryBudget } from './request-body.ts';
+import type { Upstream } from './upstream.ts';
+
+/** What the proxy counts. */
+export type ProxyMetrics = Pick<Metrics, 'exchangeEnded' | 'operationEnded' | 'denied' | 'endpointAlarm'>;
+
+export interface ProxyContext {
+  readonly spool: Spool;
+  readonly gate: Gate;
+  readonly upstream: Upstream;
+  readonly operations: OperationTable;
+  readonly sessions: SessionNamer;
+  readonly denials: Denials;
+  readonly budget: MemoryBudget;
+  readonly clock: Clock;
+  readonly metrics: ProxyMetrics;
+  /** Tells the operator what the metrics only count. */
+  readonly warn: (message: string, fields: Record<string, unknown>) => void;
+  readonly newId: () => string;
+  readonly maxRequestBytes: number;
+  /** Who calls, as JSON text, and what tells callers apart. Without identity all callers are one. */
+  readonly principalJson: string;
+  readonly principalKey: string;
+  /** True from the moment the recorder is asked to stop. */
+  draining: boolean;
+}

@@ -1,0 +1,286 @@
+/**
+ * Owns what is known of one exchange (one HTTP request and its response) and the numbering of its lines.
+ * Invariant: `part` counts every line of the exchange without a hole as far as they were recorded, and `end` is the last.
+ */
+import type {
+  Call,
+  ClientInfo,
+  EndHow,
+  Known,
+  Outcome,
+  RecordedHeader,
+  Sender,
+  Session,
+} from '@mcp-recorder/recording/format/line';
+import { encodeEndTail, encodeResultTail } from '@mcp-recorder/recording/format/encode';
+import type { Message } from '../exchange/json-scan.ts';
+import { outcomeOf, type SettledOperation } from '../exchange/operations.ts';
+import type { SessionFacts } from '../exchange/session.ts';
+import type { Durable, LineTail } from '../spool/spool.ts';
+import type { ProxyContext } from './context.ts';
+
+/** How an exchange ended. */
+export interface Ending {
+  how: EndHow;
+  status: number | null;
+  answeredBy: 'server' | 'recorder';
+  /** The answer was too long to be read for messages. */
+  tooLarge: boolean;
+  trailers: RecordedHeader[];
+}
+
+const NO_FACTS: SessionFacts = {
+  mcpSessionId: null,
+  sseSessionId: null,
+  traceparent: null,
+  clientInfo: null,
+  principalKey: '',
+  clientAddress: '',
+};
+const ALLOWED = { action: 'allow', rule: null } as const;
+const NO_CALLS: Call[] = [];
+
+/** An answer to a call that this process does not know. */
+interface UnknownAnswer {
+  rpcId: string;
+  sender: Sender;
+  outcome: Outcome;
+  errorCode: number | null;
+}
+
+export class Exchange {
+  readonly context: ProxyContext;
+  readonly id: string;
+  readonly startedUs: number;
+  readonly principalJson: string;
+  readonly principalKey: string;
+  session: Session | null = null;
+  protocol: string | null = null;
+  clientInfo: ClientInfo | null = null;
+  /** JSON texts of the ids of the client's requests, for errors of the recorder's own. */
+  rpcIds: string[] = [];
+  batch = false;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Bytes handed to the client's socket, or waiting for the same sync as the line that says so. */
+  releasedBytes = 0;
+  ended = false;
+  /** The request asks the server to end its session. */
+  deletesSession = false;
+  #parts = 0;
+  #durableParts = 0;
+  #calls = 0;
+  #settled: (SettledOperation | UnknownAnswer)[] = [];
+
+  constructor(context: ProxyContext) {
+    this.context = context;
+    this.id = context.newId();
+    this.startedUs = context.clock.monotonicUs();
+    this.principalJson = context.principalJson;
+    this.principalKey = context.principalKey;
+  }
+
+  /** The number of the next line. */
+  nextPart(): number {
+    return this.#parts++;
+  }
+
+  /** Whose open requests an answer in this exchange may settle. */
+  get sessionKey(): string {
+    return this.session === null ? this.id : `${this.principalKey} ${this.session.id}`;
+  }
+
+  /** What is known on every line where it may stand. */
+  known(): Known {
+    const known: Known = {};
+    if (this.session !== null) known.session = this.session;
+    if (this.protocol !== null) known.protocol = this.protocol;
+    if (this.clientInfo !== null) known.client_info = this.clientInfo;
+    return known;
+  }
+
+  /**
+   * Takes note of messages that became complete on a line: begins operations, settles those that were answered.
+   * @returns the `calls` of that line; the results are kept for `takeResults`
+   */
+  takeMessages(messages: readonly Message[], sender: Sender): Call[] {
+    if (messages.length === 0) return NO_CALLS;
+    const { operations } = this.context;
+    const calls: Call[] = [];
+    for (const message of messages) {
+      if (message.kind === 'response') {
+        const settled = operations.settle({
+          exchange: this.id,
+          sender,
+          sessionKey: this.sessionKey,
+          message,
+        });
+        if (settled !== null) {
+          this.#settled.push(settled);
+        } else if (message.rpcId !== null) {
+          this.#settled.push({
+            rpcId: message.rpcId,
+            sender: sender === 'client' ? 'server' : 'client',
+            outcome: outcomeOf(message),
+            errorCode: message.errorCode,
+          });
+        }
+        continue;
+      }
+      if (message.kind === 'other' || message.method === null) continue;
+      const operation = `${this.id}.${this.#calls++}`;
+      let continues: string | null = null;
+      if (message.kind === 'request') {
+        const rpcId = message.rpcId ?? 'null';
+        continues = operations.begin({
+          operation,
+          exchange: this.id,
+          sender,
+          rpcId,
+          method: message.method,
+          target: message.target,
+          sessionKey: this.sessionKey,
+          session: this.session,
+          principalJson: this.principalJson,
+          requestState: message.requestState,
+          taskId: message.taskId,
+        }).continues;
+        if (sender === 'client') this.rpcIds.push(rpcId);
+      } else if (message.cancelledRequestId !== null) {
+        operations.cancelRequested(this.sessionKey, message.cancelledRequestId, sender);
+      }
+      calls.push({
+        operation,
+        kind: message.kind,
+        sender,
+        rpc_id: message.rpcId,
+        method: message.method,
+        target: message.target,
+        decision: ALLOWED,
+        continues,
+      });
+    }
+    return calls;
+  }
+
+  /** Appends the `result` lines of what was settled since the last call. */
+  takeResults(tails: LineTail[]): void {
+    if (this.#settled.length === 0) return;
+    for (const settled of this.#settled) {
+      if ('operation' in settled) {
+        tails.push(encodeSettled(settled, this.id, this.nextPart()));
+        this.context.metrics.operationEnded(settled.method, settled.outcome);
+        continue;
+      }
+      tails.push(
+        encodeResultTail({
+          exchange: this.id,
+          part: this.nextPart(),
+          operation: null,
+          call_exchange: null,
+          rpc_id: settled.rpcId,
+          principalJson: this.principalJson,
+          ...(this.session === null ? {} : { session: this.session }),
+          method: null,
+          target: null,
+          sender: settled.sender,
+          outcome: settled.outcome,
+          cause: null,
+          error_code: settled.errorCode,
+          duration_us: null,
+        }),
+      );
+    }
+    this.#settled = [];
+  }
+
+  /** Names the session by what was learnt: an id from a header or an `endpoint` event, or else what can be inferred. */
+  nameSession(facts: Partial<SessionFacts>): void {
+    this.session = this.context.sessions.name({ ...NO_FACTS, principalKey: this.principalKey, ...facts });
+  }
+
+  /** Appends what ends the exchange: results of operations that end with it, and `end`. */
+  takeEnd(tails: LineTail[], ending: Ending): void {
+    const { operations, clock, metrics } = this.context;
+    const { how, status } = ending;
+    if (!this.ended) metrics.exchangeEnded(how);
+    this.ended = true;
+    this.#settled.push(...operations.exchangeEnded(this.id, { ...ending, protocol: this.protocol }));
+    this.takeResults(tails);
+    if (this.deletesSession && how === 'complete' && status !== null && status < 300) {
+      for (const settled of operations.sessionEnded(this.sessionKey))
+        tails.push(encodeSettled(settled, null, null));
+    }
+    const part = this.nextPart();
+    tails.push(
+      encodeEndTail({
+        exchange: this.id,
+        part,
+        ended: {
+          parts: part + 1,
+          how,
+          status,
+          bytes_in: this.bytesIn,
+          bytes_out: this.bytesOut,
+          released_bytes: this.releasedBytes,
+          duration_us: Math.round(clock.monotonicUs() - this.startedUs),
+          trailers: ending.trailers,
+          open_operations: operations.openOf(this.id),
+        },
+      }),
+    );
+  }
+
+  /** The request could not be recorded: the exchange never was. */
+  abandon(): void {
+    this.ended = true;
+    this.context.operations.exchangeEnded(this.id, {
+      how: 'denied',
+      protocol: this.protocol,
+      status: null,
+      tooLarge: false,
+      answeredBy: 'recorder',
+    });
+    this.context.metrics.exchangeEnded('denied');
+  }
+
+  /** Gives lines to the spool. When they are lost, the next lines are numbered as if these had never been. */
+  append(tails: LineTail[], durable: Durable, closing = false): void {
+    const partsAfter = this.#parts;
+    this.context.spool.append(
+      tails,
+      (error) => {
+        if (error === null) this.#durableParts = partsAfter;
+        else this.#parts = this.#durableParts;
+        durable(error);
+      },
+      closing ? CLOSING : undefined,
+    );
+  }
+}
+
+const CLOSING = { closing: true };
+
+/** The `result` line of an operation; without exchange when no bytes carried its end. */
+export function encodeSettled(
+  settled: SettledOperation,
+  exchange: string | null,
+  part: number | null,
+): LineTail {
+  return encodeResultTail({
+    exchange,
+    part,
+    operation: settled.operation,
+    call_exchange: settled.callExchange,
+    rpc_id: settled.rpcId,
+    principalJson: settled.principalJson,
+    ...(settled.session === null ? {} : { session: settled.session }),
+    method: settled.method,
+    target: settled.target,
+    sender: settled.sender,
+    outcome: settled.outcome,
+    cause: settled.cause,
+    error_code: settled.errorCode,
+    duration_us: Math.round(settled.durationUs),
+  });
+}

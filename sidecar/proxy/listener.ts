@@ -1,0 +1,132 @@
+/**
+ * Owns the server that clients connect to: which requests become exchanges, and how it comes to rest.
+ * Invariant: whatever arrives is recorded as an exchange or counted as denied; after a drain no exchange is left open.
+ */
+import http from 'node:http';
+import type net from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { ProxyContext } from './context.ts';
+import { refuse, refuseConnection } from './refuse.ts';
+import { handleRequest } from './request.ts';
+import type { ResponseRecorder } from './response.ts';
+
+/** Request heads beyond this get 431: tokens with many groups fit, floods do not (bytes). */
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Longer than what clients and load balancers keep idle connections, so that they, not we, close first (ms). */
+const KEEP_ALIVE_MS = 75_000;
+
+export interface Listener {
+  readonly address: { host: string; port: number };
+  readonly active: number;
+  /**
+   * Takes no new connections; lets calls finish, at most `timeoutMs`; then cuts what is left (streams that answer no
+   * call at once). Resolves when nothing is under way.
+   */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+/** Starts to listen. @throws Error of the system when the address can't be bound */
+export async function createListener(context: ProxyContext, host: string, port: number): Promise<Listener> {
+  const exchanges = new Map<http.ServerResponse, ResponseRecorder | null>();
+  let settled: (() => void) | null = null;
+
+  function handle(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    expectsContinue: boolean,
+  ): void {
+    exchanges.set(response, null);
+    response.once('close', () => {
+      exchanges.delete(response);
+      settle();
+    });
+    response.on('error', () => response.destroy());
+    handleRequest(context, request, response, expectsContinue, (recorder) => {
+      exchanges.set(response, recorder);
+    });
+  }
+
+  const server = http.createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+  });
+  server.on('request', (request, response) => handle(request, response, false));
+  server.on('checkContinue', (request, response) => handle(request, response, true));
+  server.on('checkExpectation', (request, response) => refuse(context, request, response, 'expectation'));
+  server.on('connect', (_request, socket: net.Socket) => {
+    refuseConnection(context, socket, socket.remoteAddress ?? 'unknown', 'method_not_allowed');
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+      socket.destroy();
+      return;
+    }
+    const address = (socket as net.Socket).remoteAddress ?? 'unknown';
+    // An answer of an earlier request on this connection may be under way: words of ours must not get into it.
+    const busy = [...exchanges.keys()].some((response) => response.socket === socket);
+    if (busy) {
+      context.denials.count('malformed_http', address, null);
+      context.metrics.denied('malformed_http');
+      socket.destroy();
+      return;
+    }
+    refuseConnection(
+      context,
+      socket,
+      address,
+      error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_http',
+    );
+  });
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const bound = server.address() as net.AddressInfo;
+
+  /** During a drain: cuts the streams once no call is waited for. */
+  function settle(): void {
+    if (settled === null) return;
+    if (exchanges.size === 0) {
+      settled();
+      return;
+    }
+    for (const recorder of exchanges.values()) {
+      if (recorder === null || recorder.answersCalls) return;
+    }
+    cutAll();
+  }
+
+  function cutAll(): void {
+    for (const [response, recorder] of exchanges) {
+      if (recorder === null) response.destroy();
+      else recorder.cut();
+    }
+  }
+
+  return {
+    address: { host: bound.address, port: bound.port },
+    get active() {
+      return exchanges.size;
+    },
+    async drain(timeoutMs) {
+      context.draining = true;
+      server.close();
+      server.closeIdleConnections();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(cutAll, timeoutMs);
+        settled = () => {
+          settled = null;
+          clearTimeout(timer);
+          resolve();
+        };
+        settle();
+      });
+      server.closeAllConnections();
+    },
+  };
+}

@@ -1,0 +1,349 @@
+/**
+ * Owns the way of one response: recorded piece by piece, and released to the client as each piece becomes durable.
+ * Invariant: no byte is handed to the client's socket before the lines that hold it are on disk, and bytes leave in the
+ * order they came; when that can't be kept, the client's connection is cut, never falsified.
+ */
+import type { ServerResponse } from 'node:http';
+import { encodeResponseTail } from '@mcp-recorder/recording/format/encode';
+import type { Body, EndHow, RecordedHeader } from '@mcp-recorder/recording/format/line';
+import { encodeRecordedHeaders, endToEndHeaders, recordedHeaders } from '../exchange/headers.ts';
+import { REFUSALS, type RefusalReason, refusalBody } from '../exchange/refusals.ts';
+import type { LineTail, SpoolError } from '../spool/spool.ts';
+import type { Exchange } from './exchange.ts';
+import { headerOf } from './headers.ts';
+import { type BodyRecorder, createBodyRecorder, INLINE_BYTES } from './response-body.ts';
+import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamRequest } from './upstream.ts';
+
+/** What is let go when the lines that were appended with it are durable. */
+interface Release {
+  information: Head | null;
+  head: Head | null;
+  bytes: Buffer[];
+  trailers: string[] | null;
+  /** How the response to the client ends with this release, if it does. */
+  end: 'whole' | 'cut' | null;
+}
+
+interface Head {
+  status: number;
+  reason: string;
+  headers: string[];
+}
+
+/** Bytes read from the server and not yet taken by the client's socket, above which the server is made to wait. */
+const PAUSE_BYTES = 512 * 1024;
+
+export class ResponseRecorder implements UpstreamHandler {
+  readonly #exchange: Exchange;
+  readonly #response: ServerResponse;
+  #forwarded = false;
+  #stopped: EndHow | null = null;
+  #call: UpstreamCall | null = null;
+  #head: Head | null = null;
+  #headRecorded = false;
+  #answeredBy: 'server' | 'recorder' = 'server';
+  #body: BodyRecorder | null = null;
+  /** Body bytes as received since the last flush. */
+  #arrived: Buffer[] = [];
+  #arrivedBytes = 0;
+  #upstreamEnded: EndHow | null = null;
+  #trailers: string[] = [];
+  #flushQueued = false;
+  #heldBytes = 0;
+  #paused = false;
+  /** The client is gone or cut off: nothing more is released. */
+  #clientGone = false;
+
+  constructor(exchange: Exchange, response: ServerResponse) {
+    this.#exchange = exchange;
+    this.#response = response;
+  }
+
+  /** Sends the request on; its lines are durable. Does nothing for the server when the client is gone by now. */
+  forward(request: UpstreamRequest): void {
+    this.#forwarded = true;
+    if (this.#stopped !== null) this.#stop(this.#stopped);
+    else this.#call = this.#exchange.context.upstream.send(request, this);
+  }
+
+  /** True while the client waits for an answer to a request, as opposed to listening on a stream. */
+  get answersCalls(): boolean {
+    return this.#exchange.context.operations.openOf(this.#exchange.id).length > 0;
+  }
+
+  onInformation(status: number, reason: string, headers: string[]): void {
+    const passed = endToEndHeaders(headers, 'response');
+    this.#append([this.#responseTail(status, headers, NO_BODY)], {
+      information: { status, reason, headers: passed },
+      head: null,
+      bytes: [],
+      trailers: null,
+      end: null,
+    });
+  }
+
+  onHead(status: number, reason: string, headers: string[]): void {
+    this.#head = { status, reason, headers };
+    const sessionId = headerOf(headers, 'mcp-session-id');
+    if (sessionId !== null) this.#exchange.nameSession({ mcpSessionId: sessionId });
+    this.#body = createBodyRecorder(this.#exchange, headers, () => this.flush());
+    this.#queueFlush();
+  }
+
+  onBody(bytes: Buffer): void {
+    this.#exchange.bytesOut += bytes.length;
+    this.#arrived.push(bytes);
+    this.#arrivedBytes += bytes.length;
+    this.#hold(bytes.length);
+    this.#queueFlush();
+  }
+
+  onEnd(trailers: string[]): void {
+    this.#trailers = trailers;
+    this.#upstreamEnded = 'complete';
+    this.#queueFlush();
+  }
+
+  onError(failure: UpstreamFailure, message: string): void {
+    if (this.#head === null)
+      this.answer(failure, message, failure === 'upstream_timeout' ? 'timeout' : 'server_closed');
+    else {
+      this.#upstreamEnded = 'server_closed';
+      this.#queueFlush();
+    }
+  }
+
+  /** Answers in the server's place. Nothing of a response may have been recorded yet. */
+  answer(reason: RefusalReason, message: string, how: EndHow): void {
+    const exchange = this.#exchange;
+    const refusal = REFUSALS[reason];
+    const { contentType, body } = refusalBody(reason, exchange.rpcIds, exchange.batch, { detail: message });
+    const bytes = Buffer.from(body);
+    const headers = ['Content-Type', contentType, 'Content-Length', String(bytes.length)];
+    if (refusal.retryAfterSeconds !== undefined)
+      headers.push('Retry-After', String(refusal.retryAfterSeconds));
+    this.#answeredBy = 'recorder';
+    this.#headRecorded = true;
+    this.#upstreamEnded = how;
+    exchange.bytesOut += bytes.length;
+    exchange.releasedBytes += bytes.length;
+    const tails = [
+      this.#responseTail(refusal.status, headers, { body, body_encoding: 'utf8', wire_bytes: bytes.length }),
+    ];
+    exchange.takeEnd(tails, {
+      how,
+      status: refusal.status,
+      answeredBy: 'recorder',
+      tooLarge: false,
+      trailers: NO_TRAILERS,
+    });
+    this.#append(tails, {
+      information: null,
+      head: { status: refusal.status, reason: '', headers },
+      bytes: [bytes],
+      trailers: null,
+      end: 'whole',
+    });
+  }
+
+  /** The client closed its connection: the server learns it at once, and the record says it. */
+  clientClosed(): void {
+    this.#stop('client_closed');
+  }
+
+  /** Ends the exchange on the recorder's side (drain). */
+  cut(): void {
+    this.#stop('cut');
+    this.#response.destroy();
+  }
+
+  #stop(how: EndHow): void {
+    this.#clientGone = true;
+    this.#stopped ??= how;
+    this.#call?.abort();
+    this.#body?.close();
+    // Before the request is durable there is no exchange to end.
+    if (this.#exchange.ended || !this.#forwarded) return;
+    const tails: LineTail[] = [];
+    this.#takeCutEnd(tails, this.#stopped);
+    this.#exchange.append(tails, ignoreLoss, true);
+  }
+
+  #takeCutEnd(tails: LineTail[], how: EndHow): void {
+    this.#exchange.takeEnd(tails, {
+      how,
+      status: this.#head?.status ?? null,
+      answeredBy: this.#answeredBy,
+      tooLarge: this.#body?.tooLarge ?? false,
+      trailers: NO_TRAILERS,
+    });
+  }
+
+  #queueFlush(): void {
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    process.nextTick(flushLater, this);
+  }
+
+  /** Records and appends all that can be recorded now; called a tick after bytes came, so that what came together stays together. */
+  flush(): void {
+    this.#flushQueued = false;
+    const exchange = this.#exchange;
+    const body = this.#body;
+    if (exchange.ended || this.#clientGone || this.#head === null || body === null) return;
+    const tails: LineTail[] = [];
+    const release: Release = { information: null, head: null, bytes: [], trailers: null, end: null };
+    const { status, reason, headers } = this.#head;
+    if (!this.#headRecorded) {
+      this.#headRecorded = true;
+      release.head = { status, reason, headers: endToEndHeaders(headers, 'response') };
+      const whole =
+        this.#upstreamEnded === 'complete' && body.inlineable && this.#arrivedBytes <= INLINE_BYTES;
+      if (whole) {
+        const bytes =
+          this.#arrived.length === 1 ? (this.#arrived[0] as Buffer) : Buffer.concat(this.#arrived);
+        this.#arrived = [];
+        tails.push(this.#responseTail(status, headers, body.inline(bytes)));
+        exchange.takeResults(tails);
+        if (bytes.length > 0) release.bytes.push(bytes);
+      } else {
+        tails.push(this.#responseTail(status, headers, NO_BODY));
+      }
+    }
+    for (const bytes of this.#arrived) body.push(bytes);
+    if (this.#arrived.length > 0) this.#arrived = [];
+    if (this.#upstreamEnded !== null) body.end();
+    body.take(tails, release.bytes);
+    for (const bytes of release.bytes) exchange.releasedBytes += bytes.length;
+    if (this.#upstreamEnded !== null && body.done) {
+      const trailers = this.#trailers;
+      release.end = this.#upstreamEnded === 'complete' ? 'whole' : 'cut';
+      if (trailers.length > 0) release.trailers = endToEndHeaders(trailers, 'response');
+      exchange.takeEnd(tails, {
+        how: this.#upstreamEnded,
+        status,
+        answeredBy: 'server',
+        tooLarge: body.tooLarge,
+        trailers:
+          trailers.length === 0 ? NO_TRAILERS : recordedHeaders(trailers, exchange.context.sessions.hash),
+      });
+      body.close();
+    }
+    if (tails.length > 0 || release.bytes.length > 0) this.#append(tails, release);
+  }
+
+  #responseTail(status: number, headers: readonly string[], body: Body): LineTail {
+    const exchange = this.#exchange;
+    const hash = exchange.context.sessions.hash;
+    return encodeResponseTail({
+      exchange: exchange.id,
+      part: exchange.nextPart(),
+      ...exchange.known(),
+      answered_by: this.#answeredBy,
+      content_coding: headerOf(headers, 'content-encoding'),
+      httpJson: `{"method":null,"target":null,"status":${status},"client_address":null,"headers":${encodeRecordedHeaders(headers, hash)}}`,
+      ...body,
+    });
+  }
+
+  #append(tails: LineTail[], release: Release): void {
+    this.#exchange.append(tails, (error) => this.#durable(error, release));
+  }
+
+  #durable(error: SpoolError | null, release: Release): void {
+    if (this.#clientGone) return;
+    if (error !== null) {
+      this.#lost(error);
+      return;
+    }
+    const response = this.#response;
+    if (release.information !== null) this.#inform(release.information);
+    const { head, bytes, end } = release;
+    if (head !== null) {
+      response.sendDate = false;
+      if (this.#exchange.context.draining) response.shouldKeepAlive = false;
+      try {
+        response.writeHead(head.status, head.reason, head.headers);
+      } catch {
+        // A head that can't be written again (a Trailer without chunks, say) is the server's fault, not a reason to stop.
+        this.cut();
+        return;
+      }
+      if (bytes.length === 0 && end === null) response.flushHeaders();
+    }
+    if (end === 'whole') {
+      if (release.trailers !== null) response.addTrailers(pairs(release.trailers) as never);
+      if (bytes.length === 1) response.end(bytes[0]);
+      else {
+        for (const piece of bytes) response.write(piece);
+        response.end();
+      }
+      return;
+    }
+    let released = 0;
+    let flowing = true;
+    for (const piece of bytes) {
+      released += piece.length;
+      flowing = response.write(piece);
+    }
+    if (end === 'cut') {
+      // What came before the break still reaches the client; the missing end tells it that something is missing.
+      this.#clientGone = true;
+      if (response.writableLength === 0) response.destroy();
+      else response.write('', () => response.destroy());
+      return;
+    }
+    if (flowing) this.#let(released);
+    else response.once('drain', () => this.#let(released));
+  }
+
+  #inform(head: Head): void {
+    const response = this.#response;
+    if (response.headersSent || response.req.httpVersion === '1.0') return;
+    response.writeInformation(head.status, head.headers as never);
+  }
+
+  /** Lines are lost: what waited for them must not pass. */
+  #lost(error: SpoolError): void {
+    this.#call?.abort();
+    this.#body?.close();
+    this.#clientGone = true;
+    const tails: LineTail[] = [];
+    this.#takeCutEnd(tails, 'cut');
+    this.#exchange.append(tails, ignoreLoss, true);
+    this.#exchange.context.metrics.denied('not_durable');
+    this.#response.destroy();
+  }
+
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (!this.#paused && this.#heldBytes > PAUSE_BYTES) {
+      this.#paused = true;
+      this.#call?.pause();
+    }
+  }
+
+  #let(bytes: number): void {
+    this.#heldBytes -= bytes;
+    if (this.#paused && this.#heldBytes <= PAUSE_BYTES / 2) {
+      this.#paused = false;
+      this.#call?.resume();
+    }
+  }
+}
+
+const NO_TRAILERS: RecordedHeader[] = [];
+const NO_BODY: Body = { body: null, body_encoding: null, wire_bytes: 0 };
+
+function flushLater(recorder: ResponseRecorder): void {
+  recorder.flush();
+}
+
+/** The end of an exchange that is over is not waited for: nobody is left to be told. */
+function ignoreLoss(): void {}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  const list: [string, string][] = [];
+  for (let i = 0; i < flat.length; i += 2) list.push([flat[i] as string, flat[i + 1] as string]);
+  return list;
+}
