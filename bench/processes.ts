@@ -56,6 +56,17 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...started].map(stop));
 }
 
+/** Ends everything and removes `directory` when a person or a supervisor ends this run. */
+export function stopOnSignals(directory: string): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, async () => {
+      await stopAll();
+      fs.rmSync(directory, { recursive: true, force: true });
+      process.exit(2);
+    });
+  }
+}
+
 async function stop(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || !started.has(child)) return;
   const exited = new Promise((resolve) => child.once('close', resolve));
@@ -112,6 +123,12 @@ export function cpuUs(pid: number): number {
     if (fields !== null) ticks += Number(fields[11]) + Number(fields[12]);
   }
   return ticks * TICK_US;
+}
+
+/** Of that, what the first thread of the process itself used: JavaScript and the event loop of a Node process. */
+export function mainThreadCpuUs(pid: number): number {
+  const fields = statFields(`/proc/${pid}/task/${pid}/stat`);
+  return fields === null ? 0 : (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }
 
 /** CPU time of this process's children that have ended, in microseconds. */

@@ -14,7 +14,16 @@ import { CANDIDATES, type Candidate, type CandidateName, startCandidate } from '
 import { measureDisk } from './disk.ts';
 import { runLoad, writeScript } from './load.ts';
 import { startBackEnd } from './nginx.ts';
-import { coreTimes, cpuUs, endedChildrenCpuUs, pause, pinSelf, stopAll, untilQuiet } from './processes.ts';
+import {
+  coreTimes,
+  cpuUs,
+  endedChildrenCpuUs,
+  pause,
+  pinSelf,
+  stopAll,
+  stopOnSignals,
+  untilQuiet,
+} from './processes.ts';
 import { boundsOf, quantile, rowsOf, type Turn, tableOf, warningsOf } from './report.ts';
 import { type Exchange, exchanges, REQUEST_BYTES, RESPONSE_BYTES, wireRequest } from './traffic.ts';
 
@@ -34,13 +43,7 @@ const names = chosen(flags.only);
 const plan = flags.quick ? PLANS.quick : PLANS.full;
 const directory = path.join(OUTPUT, `run-${process.pid}`);
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, async () => {
-    await stopAll();
-    fs.rmSync(directory, { recursive: true, force: true });
-    process.exit(2);
-  });
-}
+stopOnSignals(directory);
 try {
   requireTools();
   fs.mkdirSync(directory, { recursive: true });
