@@ -107,7 +107,7 @@ export function missingFromRecording(ledger: Ledger, lines: Iterable<Line>): str
 }
 
 function isPrefix(part: Buffer, whole: Buffer): boolean {
-  return part.length <= whole.length && whole.subarray(0, part.length).equals(part);
+  return whole.subarray(0, part.length).equals(part);
 }
 
 function byToken(lines: Iterable<Line>): Map<string, RecordedExchange> {

@@ -67,8 +67,11 @@ test('takes pipelined messages one by one, with duplicates, spelling and chunk b
   expect((await peer.message()).startLine).toBe('GET / HTTP/1.1');
 });
 
-test('a message is not given before its last byte', () => {
-  const whole = Buffer.from(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunked('abc')}`);
+test.each([
+  ['chunked', `Transfer-Encoding: chunked\r\n\r\n${chunked('ab', 'c')}`],
+  ['with a length', 'Content-Length: 3\r\n\r\nabc'],
+])('a message %s is not given before its last byte', (_, framed) => {
+  const whole = Buffer.from(`HTTP/1.1 200 OK\r\n${framed}`);
   for (let length = 0; length < whole.length; length += 1) {
     expect(parseHttpMessage(whole.subarray(0, length))).toBeNull();
   }
