@@ -62,7 +62,7 @@ async function search(
 ): Promise<ReadExchange | null> {
   const lines = new Map<number, ExchangeLine>();
   const resultsElsewhere: ResultLine[] = [];
-  let found: StoredSegment | null = null;
+  let found = null as StoredSegment | null;
   for await (const { segment, lines: linesOf } of readSegments(store, { ...options, fromSecond })) {
     if (found !== null && segment.place.stream !== found.place.stream) continue;
     for (const { line } of linesOf(exchange)) {
