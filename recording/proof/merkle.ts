@@ -79,35 +79,41 @@ export function rootOf(leaves: readonly Latin1Hash[]): Buffer {
   return tree.root();
 }
 
-/** The largest power of two below `size` (RFC 6962 2.1), for sizes of 2 and more. */
-function splitPoint(size: number): number {
-  let k = 1;
-  while (k * 2 < size) k *= 2;
-  return k;
+/**
+ * Audit paths (RFC 6962 2.1.1) in one tree: hashes every node once, then `(index)` to the path of that leaf,
+ * from its sibling up, 32 bytes each.
+ */
+export function createProver(leaves: readonly Latin1Hash[]): (index: number) => Buffer[] {
+  const levels: Latin1Hash[][] = [[...leaves]];
+  for (let level = levels[0] as Latin1Hash[]; level.length > 1; ) {
+    const above: Latin1Hash[] = [];
+    for (let i = 0; i < level.length; i += 2) {
+      const left = level[i] as Latin1Hash;
+      const right = level[i + 1];
+      // A node without a sibling goes up as it is: that is the split at the largest power of two.
+      above.push(right === undefined ? left : nodeHash(left, right));
+    }
+    levels.push(above);
+    level = above;
+  }
+  return (index) => {
+    if (!Number.isInteger(index) || index < 0 || index >= leaves.length) {
+      throw new RangeError(`no leaf ${index} in a tree of ${leaves.length}`);
+    }
+    const path: Buffer[] = [];
+    let at = index;
+    for (const level of levels) {
+      const sibling = level[at % 2 === 0 ? at + 1 : at - 1];
+      if (sibling !== undefined) path.push(Buffer.from(sibling, 'latin1'));
+      at = Math.floor(at / 2);
+    }
+    return path;
+  };
 }
 
-/**
- * The audit path of the leaf at `index` (RFC 6962 2.1.1), from its sibling up; 32 bytes each.
- * @throws RangeError when there is no such leaf
- */
+/** The audit path of one leaf. @throws RangeError when there is no such leaf */
 export function inclusionProof(leaves: readonly Latin1Hash[], index: number): Buffer[] {
-  if (!Number.isInteger(index) || index < 0 || index >= leaves.length) {
-    throw new RangeError(`no leaf ${index} in a tree of ${leaves.length}`);
-  }
-  const path: Buffer[] = [];
-  let from = 0;
-  let to = leaves.length;
-  while (to - from > 1) {
-    const middle = from + splitPoint(to - from);
-    if (index < middle) {
-      path.push(rootOf(leaves.slice(middle, to)));
-      to = middle;
-    } else {
-      path.push(rootOf(leaves.slice(from, middle)));
-      from = middle;
-    }
-  }
-  return path.reverse();
+  return createProver(leaves)(index);
 }
 
 /** Whether the path proves that `leaf` is number `index` of a tree of `size` leaves with this root (RFC 9162 2.1.3.2). */

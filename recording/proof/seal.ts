@@ -40,12 +40,12 @@ export function checkpointOrigin(stream: string, segment: number): string {
 /** The text that is signed (c2sp.org/tlog-checkpoint): origin, entries, root, and one extension line. */
 export function checkpointText(
   facts: Omit<SealFacts, 'seq' | 'time' | 'how' | 'recoveredBy'>,
-  sealHash: string,
+  sha256: string,
 ): string {
   const previous = facts.previousRoot === null ? '-' : facts.previousRoot.toString('base64');
   return (
     `${checkpointOrigin(facts.stream, facts.segment)}\n${facts.entries}\n${facts.root.toString('base64')}\n` +
-    `first ${facts.firstSeq} previous ${previous} last ${facts.last} seal ${sealHash}\n`
+    `first ${facts.firstSeq} previous ${previous} last ${facts.last} seal ${sha256}\n`
   );
 }
 
@@ -69,7 +69,12 @@ export function createSealedLine(facts: SealFacts & { privateKey: KeyObject }): 
   const empty = head + tail;
   const text = checkpointText(facts, hash('sha256', empty, 'hex'));
   const note = signNote(text, checkpointOrigin(facts.stream, facts.segment), facts.privateKey);
-  return `${empty.slice(0, -LINE_END.length)}${JSON.stringify(note).slice(1, -1)}${LINE_END}`;
+  return `${empty.slice(0, -LINE_END.length)}${escaped(note)}${LINE_END}`;
+}
+
+/** A note as it stands between the quotes of the column: JSON escapes its line feeds, and nothing else occurs in it. */
+function escaped(note: string): string {
+  return JSON.stringify(note).slice(1, -1);
 }
 
 /**
@@ -103,6 +108,18 @@ export function checkSeal(line: Buffer, claim: SealClaim, publicKey: KeyObject):
   if (!opened.ok) return `its checkpoint is not signed by the key that it must be: ${opened.reason}`;
   const sha256 = sealHash(line);
   if (sha256 === null) return 'its last column is not the checkpoint';
+  // The one column that the signature can't cover has one spelling only: one signature, escaped as this format escapes.
+  if (claim.checkpoint.slice(opened.text.length + 1).split('\n').length !== 2) {
+    return 'its checkpoint carries more than one signature';
+  }
+  if (
+    !line
+      .subarray(0, -LINE_END.length)
+      .toString('utf8')
+      .endsWith(CHECKPOINT + escaped(claim.checkpoint))
+  ) {
+    return 'its checkpoint is spelled in another way than it was sealed';
+  }
   const root = Buffer.from(claim.root, 'base64');
   const previousRoot = claim.previousRoot === null ? null : Buffer.from(claim.previousRoot, 'base64');
   if (opened.text !== checkpointText({ ...claim, root, previousRoot }, sha256)) {
