@@ -1,0 +1,100 @@
+/**
+ * The import rules of the project, read from the sources themselves. No comment switches them off.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+const WORKSPACES = ['recording', 'sidecar', 'cli'] as const;
+/** Folders whose code is a function of its arguments. */
+const PURE = ['recording/format', 'recording/proof', 'sidecar/exchange'];
+/** What a pure folder may take from the platform: computation, no input and output. */
+const PURE_PLATFORM = new Set(['node:crypto', 'node:buffer', 'node:zlib']);
+/** Which workspaces each may import. */
+const MAY_IMPORT: Record<string, string[]> = {
+  recording: [],
+  sidecar: ['@mcp-recorder/recording'],
+  cli: ['@mcp-recorder/recording', '@mcp-recorder/sidecar'],
+};
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
+
+function sources(folder: string): string[] {
+  return readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
+    .map((name) => path.join(folder, name));
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(path.join(ROOT, file), 'utf8');
+  return [...text.matchAll(IMPORT)].map((match) => (match[1] ?? match[2] ?? match[3]) as string);
+}
+
+/** Where an import leads: a path in the project, or the package or platform module. */
+function resolve(file: string, specifier: string): string {
+  return specifier.startsWith('.') ? path.join(path.dirname(file), specifier) : specifier;
+}
+
+/** Every import of a folder that breaks `allowed`, as `file -> import`. */
+function violations(folder: string, allowed: (file: string, target: string) => boolean): string[] {
+  return sources(folder).flatMap((file) =>
+    importsOf(file)
+      .map((specifier) => resolve(file, specifier))
+      .filter((target) => !allowed(file, target))
+      .map((target) => `${file} -> ${target}`),
+  );
+}
+
+describe('the import rules', () => {
+  it('are read from files that exist', () => {
+    for (const folder of [...WORKSPACES, ...PURE]) expect(sources(folder).length, folder).toBeGreaterThan(3);
+    expect(importsOf('sidecar/main.ts')).toContain('./gate.ts');
+  });
+
+  it.each(WORKSPACES)('%s leaves its folder only through the packages it may use', (workspace) => {
+    const ours = (target: string) => target.startsWith('@mcp-recorder/') || target.startsWith('mcp-recorder');
+    expect(
+      violations(workspace, (_, target) => {
+        if (ours(target))
+          return (MAY_IMPORT[workspace] as string[]).some(
+            (name) => target === name || target.startsWith(`${name}/`),
+          );
+        const inProject = !target.startsWith('node:') && target.includes('/') && target.endsWith('.ts');
+        return !inProject || target.startsWith(`${workspace}/`);
+      }),
+    ).toEqual([]);
+  });
+
+  it.each(PURE)('%s imports no input or output', (folder) => {
+    expect(
+      violations(folder, (_, target) => {
+        if (target.startsWith('node:')) return PURE_PLATFORM.has(target);
+        if (target.endsWith('.ts')) return PURE.some((pure) => target.startsWith(`${pure}/`));
+        return /^@mcp-recorder\/recording\/(format|proof)\//.test(target) || target === 'zod';
+      }),
+    ).toEqual([]);
+  });
+
+  it('lets the command line start the sidecar only through its entry and its configuration', () => {
+    const targets = sources('cli')
+      .flatMap(importsOf)
+      .filter((target) => target.startsWith('@mcp-recorder/sidecar'));
+    expect(targets.filter((target) => !/^@mcp-recorder\/sidecar(\/config\/[a-z-]+)?$/.test(target))).toEqual(
+      [],
+    );
+  });
+
+  it('loads nothing that the sidecar must not carry', () => {
+    const heavy = ['@kubernetes/client-node', 'commander', 'vitest', '@aws-sdk/client-s3'];
+    expect(violations('sidecar', (_, target) => !heavy.includes(target))).toEqual([]);
+  });
+
+  it('keeps file primitives of the spool in one module', () => {
+    const fileModules = /^(node:)?fs(\/promises)?$/;
+    const users = sources('sidecar').filter((file) =>
+      importsOf(file).some((target) => fileModules.test(target)),
+    );
+    expect(users.sort()).toEqual(['sidecar/config/load.ts', 'sidecar/spool/files.ts', 'sidecar/spool/lock.ts']);
+  });
+});
