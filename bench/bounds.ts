@@ -41,7 +41,7 @@ try {
   }
   fs.mkdirSync(directory, { recursive: true });
   const backEnd = startPinned(LOAD_CORE, node('raw-back-end'));
-  const upstreamPort = Number(await backEnd.firstLine);
+  const upstreamPort = Number(await backEnd.ready);
   const { pid, port } = await startCandidate(name, { core: PROXY_CORE, directory, upstreamPort });
   if (pid === null) throw new Error(`${name} has no process to measure`);
   const results = [
@@ -90,7 +90,7 @@ async function hold(
 ): Promise<{ heldBytes: number; vanishedMs: number | null }> {
   const holder = startPinned(LOAD_CORE, [...node('stream-holder'), String(port), String(streams)]);
   await Promise.race([
-    holder.firstLine,
+    holder.ready,
     setTimeout(OPEN_MS, null, { ref: false }).then(() => {
       throw new Error(`${streams} event streams were not all open after ${OPEN_MS / 1_000} s`);
     }),

@@ -41,8 +41,8 @@ export async function startCandidate(
     name === 'fastify'
       ? [script('fastify'), upstream]
       : [script('recorder'), upstream, path.join(place.directory, name), name === 'recorder' ? 'on' : 'off'];
-  const { pid, firstLine } = startPinned(place.core, [process.execPath, ...nodeOptions, ...command]);
-  return { name, port: Number(await firstLine), pid };
+  const { pid, ready } = startPinned(place.core, [process.execPath, ...nodeOptions, ...command]);
+  return { name, port: Number(await ready), pid };
 }
 
 function script(name: string): string {

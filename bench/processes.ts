@@ -13,8 +13,8 @@ export interface Pinned {
   /** Of the process started; children of its own count with it. */
   pid: number;
   child: ChildProcess;
-  /** First line of its standard output, for processes that say where they listen. */
-  firstLine: Promise<string>;
+  /** What it says when it is ready: the first line of its standard output that is one word. Other lines are passed on. */
+  ready: Promise<string>;
   /** Asks it to end (SIGTERM) and waits; after 30 seconds it is killed. */
   stop(): Promise<void>;
 }
@@ -32,21 +32,24 @@ export function startPinned(core: number, command: readonly string[]): Pinned {
     }),
   );
   const name = command.join(' ');
-  const firstLine = new Promise<string>((resolve, reject) => {
+  const ready = new Promise<string>((resolve, reject) => {
     let text = '';
     child.stdout?.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-      const end = text.indexOf('\n');
-      if (end >= 0) resolve(text.slice(0, end));
+      const lines = (text + part).split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) {
+        if (/^\w+$/.test(line)) resolve(line);
+        else process.stderr.write(`${line}\n`);
+      }
     });
     child.once('error', reject);
     exited.then(() => reject(new Error(`ended before it was ready: ${name}`)));
   });
-  firstLine.catch(() => {});
+  ready.catch(() => {});
   return {
     pid: child.pid ?? -1,
     child,
-    firstLine,
+    ready,
     stop: () => stop(child),
   };
 }
