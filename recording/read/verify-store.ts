@@ -1,6 +1,7 @@
 /**
  * Owns verification of a store: the one function behind `mcp-recorder verify`, the crash tests and CI.
  * Invariant: every object below the segments' prefix is read exactly once and judged; a bounded number is in memory at a time.
+ * A recorder may store while it runs: segments that are then found missing are looked for once more.
  */
 import { parseSegmentKey, SEGMENTS_PREFIX, type SegmentKey } from '../format/keys.ts';
 import { verifySegment } from '../proof/verify-segment.ts';
@@ -32,6 +33,11 @@ type Fetched =
   | { kind: 'damaged'; place: SegmentKey; why: string }
   | { kind: 'gone' };
 
+interface FetchedObject {
+  info: ObjectInfo;
+  fetched: Fetched;
+}
+
 /**
  * Verifies all that a store holds.
  * @returns what is proven of each stream, and all that is wrong; `explained` = nothing is tampered with or unexplained
@@ -45,35 +51,43 @@ export async function verifyStore(
   const streams = createStreamsVerifier({ expectClosed });
   let objects = 0;
   let bytes = 0;
-  for await (const { info, fetched } of fetchAhead(store, signal)) {
-    switch (fetched.kind) {
-      case 'foreign':
-        streams.addForeign(info.key);
-        break;
-      case 'damaged':
-        streams.addDamaged(fetched.place, fetched.why);
-        break;
-      case 'decoded':
-        streams.add(verifySegment(fetched.decoded, fetched.place));
-        break;
-      case 'gone':
-        // Removed since it was listed: its stream will miss it, as if it had never been listed.
-        break;
-    }
+  const judge = ({ info, fetched }: FetchedObject) => {
+    if (fetched.kind === 'foreign') streams.addForeign(info.key);
+    if (fetched.kind === 'damaged') streams.addDamaged(fetched.place, fetched.why);
+    if (fetched.kind === 'decoded') streams.add(verifySegment(fetched.decoded, fetched.place));
+    // `gone`: removed since it was listed. Its stream will miss it, as if it had never been listed.
     objects += 1;
     bytes += info.size;
     onProgress?.({ objects, bytes });
-  }
+  };
+  for await (const object of fetchAhead(store, () => true, signal)) judge(object);
+  const report = streams.report();
+  const missing = missingSegments(report);
+  if (missing.size === 0) return report;
+  const wanted = (key: string) => {
+    const place = parseSegmentKey(key);
+    return place !== null && missing.has(`${place.stream}/${place.segment}`);
+  };
+  for await (const object of fetchAhead(store, wanted, signal)) judge(object);
   return streams.report();
 }
 
-/** All objects below the segments' prefix in the order of their keys, a few of them fetched before they are asked for. */
+/** `stream/segment` of each segment that was not there when the store was listed. */
+function missingSegments({ streams }: StreamsReport): Set<string> {
+  const findings = streams.flatMap((stream) => stream.findings);
+  const missing = findings.filter(({ code }) => code === 'missing_segment');
+  return new Set(missing.map(({ stream, segment }) => `${stream}/${segment}`));
+}
+
+/** The wanted objects below the segments' prefix in the order of their keys, a few of them fetched before they are asked for. */
 async function* fetchAhead(
   store: ObjectStore,
+  wanted: (key: string) => boolean,
   signal: AbortSignal | undefined,
-): AsyncIterable<{ info: ObjectInfo; fetched: Fetched }> {
+): AsyncIterable<FetchedObject> {
   const ahead: { info: ObjectInfo; fetching: Promise<Fetched> }[] = [];
   for await (const info of store.list(SEGMENTS_PREFIX, signal === undefined ? {} : { signal })) {
+    if (!wanted(info.key)) continue;
     const fetching = fetchSegment(store, info.key, signal);
     // An error is met when its turn comes; until then it must not end the process as unhandled.
     fetching.catch(() => {});

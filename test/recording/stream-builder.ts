@@ -51,12 +51,14 @@ export interface StreamOptions {
   startMs: number;
   server?: string;
   previousStreams?: PreviousStream[];
+  /** A new key unless given. */
+  privateKey?: KeyObject;
 }
 
 export function createStreamBuilder(options: StreamOptions): StreamBuilder {
   const { stream, startMs, server = 'github', previousStreams = [] } = options;
   const place = { cluster: 'local', namespace: 'local', server };
-  const { privateKey } = generateKeyPairSync('ed25519');
+  const privateKey = options.privateKey ?? generateKeyPairSync('ed25519').privateKey;
   const head = encodeHead(stream);
   let seq = 0;
   let segment = 0;
