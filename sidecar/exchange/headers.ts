@@ -1,20 +1,143 @@
 /**
- * Owns which headers are recorded with their value, and which travel on to the other side.
- * Invariant: a value that is not on the allow-list never leaves this file; end-to-end headers keep order, duplicates and spelling.
+ * Owns how headers are written down, and which of them travel on to the other side.
+ * Invariant: a value that is not on the allow-list never leaves this file into a record; end-to-end headers keep their
+ * order, spelling and number.
  */
+import { Buffer } from 'node:buffer';
 import type { RecordedHeader } from '@mcp-recorder/recording/format/line';
+import { isOfOneConnection, type ValueRecording, valueRecording } from './header-names.ts';
 
 /** Turns a session id into its keyed hash (session.ts). */
 export type HashSession = (id: string) => string;
 
-export function recordedHeaders(_raw: readonly string[], _hashSession: HashSession): RecordedHeader[] {
-  throw new Error('not yet');
+/** Longest name and value that is written down, in bytes of UTF-8. */
+const MAX_BYTES = 1024;
+
+/**
+ * The headers of a message as they are recorded: names in lower case, values by the allow-list.
+ * @param raw name, value, name, value ... as they stood on the wire
+ */
+export function recordedHeaders(raw: readonly string[], hashSession: HashSession): RecordedHeader[] {
+  const headers: RecordedHeader[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const { shortName, how } = nameOf(raw[index] as string);
+    headers.push({ name: shortName, value: recordedValue(how, raw[index + 1] as string, hashSession) });
+  }
+  return headers;
 }
 
-export function encodeRecordedHeaders(_raw: readonly string[], _hashSession: HashSession): string {
-  throw new Error('not yet');
+/** The text of `JSON.stringify(recordedHeaders(raw, hashSession))`, faster: most headers repeat from request to request. */
+export function encodeRecordedHeaders(raw: readonly string[], hashSession: HashSession): string {
+  let json = '[';
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = nameOf(raw[index] as string);
+    const value = raw[index + 1] as string;
+    if (index > 0) json += ',';
+    if (name.how === 'none') {
+      json += name.lastHeader;
+    } else if (name.how === 'session') {
+      json += `${name.beforeValue}${JSON.stringify(hashSession(value))}}`;
+    } else {
+      if (name.lastValue !== value) {
+        name.lastHeader = `${name.beforeValue}${JSON.stringify(cut(value))}}`;
+        name.lastValue = value;
+      }
+      json += name.lastHeader;
+    }
+  }
+  return `${json}]`;
 }
 
-export function endToEndHeaders(_raw: readonly string[], _direction: 'request' | 'response'): string[] {
-  throw new Error('not yet');
+/**
+ * The headers to send on (RFC 9110 7.6.1): all but those of one connection and those that `Connection` names.
+ * @param raw name, value, name, value ... as they stood on the wire
+ * @param direction of a request `Content-Length` and `Trailer` stay behind too, since its body was read whole and is framed anew
+ */
+export function endToEndHeaders(raw: readonly string[], direction: 'request' | 'response'): string[] {
+  const kept: string[] = [];
+  const nominated = nominatedNames(raw);
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] as string;
+    const { lowerName, ofOneConnection, framesBody } = nameOf(name);
+    if (ofOneConnection || (framesBody && direction === 'request')) continue;
+    if (nominated !== null && nominated.has(lowerName)) continue;
+    kept.push(name, raw[index + 1] as string);
+  }
+  return kept;
+}
+
+/** Names that `Connection` can't take away: without them the message would be another one. */
+const NEVER_NOMINATED = new Set(['host', 'content-length', 'content-type', 'content-encoding']);
+
+/** Values of `Connection` that name nothing beyond the fixed list. */
+const USUAL_CONNECTION = new Set(['close', 'keep-alive', 'upgrade', 'te', 'keep-alive, upgrade']);
+
+function nominatedNames(raw: readonly string[]): Set<string> | null {
+  let names: Set<string> | null = null;
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] as string;
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue;
+    const value = (raw[index + 1] as string).toLowerCase();
+    if (USUAL_CONNECTION.has(value)) continue;
+    names ??= new Set();
+    for (const part of value.split(',')) {
+      const option = part.trim();
+      if (!NEVER_NOMINATED.has(option)) names.add(option);
+    }
+  }
+  return names;
+}
+
+function recordedValue(how: ValueRecording, value: string, hashSession: HashSession): string | null {
+  if (how === 'none') return null;
+  return how === 'session' ? hashSession(value) : cut(value);
+}
+
+/** At most `MAX_BYTES` of the text, whole characters. */
+function cut(text: string): string {
+  if (text.length <= MAX_BYTES / 3) return text;
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length <= MAX_BYTES) return text;
+  let end = MAX_BYTES;
+  while (((bytes[end] as number) & 0xc0) === 0x80) end -= 1;
+  return bytes.toString('utf8', 0, end);
+}
+
+/** What is known of a header name as it is spelled on the wire. */
+interface SeenName {
+  lowerName: string;
+  shortName: string;
+  how: ValueRecording;
+  ofOneConnection: boolean;
+  framesBody: boolean;
+  /** JSON of the recorded header up to its value. */
+  beforeValue: string;
+  /** The last recorded value, and the JSON of its whole header. */
+  lastValue: string | null;
+  lastHeader: string;
+}
+
+/** Names come from clients, so only so many of them, and only short ones, are remembered. */
+const MAX_SEEN_NAMES = 512;
+const MAX_SEEN_LENGTH = 64;
+const seenNames = new Map<string, SeenName>();
+
+function nameOf(rawName: string): SeenName {
+  const seen = seenNames.get(rawName);
+  if (seen !== undefined) return seen;
+  const lowerName = rawName.toLowerCase();
+  const shortName = cut(lowerName);
+  const beforeValue = `{"name":${JSON.stringify(shortName)},"value":`;
+  const made: SeenName = {
+    lowerName,
+    shortName,
+    how: valueRecording(lowerName),
+    ofOneConnection: isOfOneConnection(lowerName),
+    framesBody: lowerName === 'content-length' || lowerName === 'trailer',
+    beforeValue,
+    lastValue: null,
+    lastHeader: `${beforeValue}null}`,
+  };
+  if (seenNames.size < MAX_SEEN_NAMES && rawName.length <= MAX_SEEN_LENGTH) seenNames.set(rawName, made);
+  return made;
 }

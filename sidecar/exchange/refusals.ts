@@ -1,6 +1,7 @@
 /**
  * Owns the one table from a cause of refusal to what the client is told.
- * Invariant: no status that MCP clients read as "legacy server" (400, 404, 405) unless the specification asks for it.
+ * Invariant: 400, 404 and 405 make MCP clients fall back to an older revision, so no cause has 404 or 405, and 400
+ * stands only for broken HTTP, broken JSON and headers that contradict the body.
  */
 export type RefusalReason =
   | 'malformed_http'
@@ -27,22 +28,158 @@ export interface Refusal {
   status: number;
   jsonRpcCode: number;
   message: string;
+  /** For the `Retry-After` header, when trying again helps. */
   retryAfterSeconds?: number;
+  /** What the reader can do about it. */
   hint: string;
 }
 
-export const REFUSALS: Readonly<Record<RefusalReason, Refusal>> = {} as never;
+/** JSON-RPC 2.0 section 5.1, and HeaderMismatch of MCP 2026-07-28. */
+const PARSE_ERROR = -32700;
+const INVALID_REQUEST = -32600;
+const INTERNAL_ERROR = -32603;
+const HEADER_MISMATCH = -32020;
+
+export const REFUSALS: Readonly<Record<RefusalReason, Readonly<Refusal>>> = {
+  malformed_http: {
+    status: 400,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The HTTP request is malformed',
+    hint: 'Send a request that follows RFC 9112, with one unambiguous body length.',
+  },
+  malformed_json: {
+    status: 400,
+    jsonRpcCode: PARSE_ERROR,
+    message: 'The request body is not valid JSON',
+    hint: 'Send one JSON-RPC message, or a batch where the protocol revision has batches.',
+  },
+  not_utf8: {
+    status: 400,
+    jsonRpcCode: PARSE_ERROR,
+    message: 'The request body is not UTF-8 without byte order mark',
+    hint: 'Encode the body as UTF-8 (RFC 8259 section 8.1).',
+  },
+  header_mismatch: {
+    status: 400,
+    jsonRpcCode: HEADER_MISMATCH,
+    message: 'A routing header contradicts the request body',
+    hint: 'Make Mcp-Method and Mcp-Name say what the body says.',
+  },
+  body_too_large: {
+    status: 413,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The request body is larger than the recorder accepts',
+    hint: 'Send less, or raise recording.maxRequestBytes.',
+  },
+  batch_too_large: {
+    status: 413,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The batch has more than 1000 messages',
+    hint: 'Send several smaller batches.',
+  },
+  unsupported_coding: {
+    status: 415,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The content coding of the request body cannot be recorded',
+    hint: 'Use gzip, br or zstd, or send the body as it is.',
+  },
+  bad_coding: {
+    status: 400,
+    jsonRpcCode: PARSE_ERROR,
+    message: 'The request body cannot be decoded as its Content-Encoding says',
+    hint: 'Make Content-Encoding name the coding that the body has.',
+  },
+  headers_too_large: {
+    status: 431,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The request headers are larger than the recorder accepts',
+    hint: 'Send fewer or shorter headers.',
+  },
+  method_not_allowed: {
+    status: 501,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The recorder does not carry this HTTP method',
+    hint: 'Use GET, POST, DELETE, OPTIONS or HEAD; CONNECT and TRACE cannot be recorded.',
+  },
+  expectation: {
+    status: 417,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The expectation in the Expect header cannot be met',
+    hint: 'Expect nothing but 100-continue.',
+  },
+  gate_closed: {
+    status: 503,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'Recording cannot be guaranteed at the moment, so nothing passes',
+    retryAfterSeconds: 5,
+    hint: 'Try again later; the operator finds the cause in the recorder status.',
+  },
+  draining: {
+    status: 503,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The recorder is shutting down',
+    retryAfterSeconds: 1,
+    hint: 'Try again on a new connection.',
+  },
+  memory: {
+    status: 503,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The recorder has no memory left for another request body',
+    retryAfterSeconds: 1,
+    hint: 'Try again later; the operator can raise limits.memory.',
+  },
+  upstream_unreachable: {
+    status: 502,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The MCP server cannot be reached',
+    hint: 'See that the server runs and listens at the configured address.',
+  },
+  upstream_reset: {
+    status: 502,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The MCP server closed the connection before it answered',
+    hint: 'The call may have taken effect; look into the log of the server.',
+  },
+  upstream_malformed: {
+    status: 502,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The MCP server sent a malformed HTTP response',
+    hint: 'The call may have taken effect; look into the log of the server.',
+  },
+  upstream_timeout: {
+    status: 504,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The MCP server did not answer in time',
+    hint: 'The call may have taken effect; look into the log of the server.',
+  },
+  not_durable: {
+    status: 503,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The exchange can no longer be recorded, so it was cut',
+    hint: 'The call may have taken effect; the operator finds the cause in the recorder status.',
+  },
+};
 
 export interface RefusalBody {
   contentType: string;
   body: string;
 }
 
+/**
+ * The JSON-RPC error that answers a refused request.
+ * @param rpcIds JSON texts of the ids of its requests, as they were sent
+ * @param batch whether the request was a batch: it then gets one error for each id
+ * @param data more about the cause, beside `reason` and `hint` in the error's `data`
+ */
 export function refusalBody(
-  _reason: RefusalReason,
-  _rpcIds: readonly string[],
-  _batch: boolean,
-  _data?: Readonly<Record<string, unknown>>,
+  reason: RefusalReason,
+  rpcIds: readonly string[],
+  batch: boolean,
+  data?: Readonly<Record<string, unknown>>,
 ): RefusalBody {
-  throw new Error('not yet');
+  const { jsonRpcCode, message, hint } = REFUSALS[reason];
+  const error = JSON.stringify({ code: jsonRpcCode, message, data: { reason, hint, ...data } });
+  const answer = (rpcId: string) => `{"jsonrpc":"2.0","id":${rpcId},"error":${error}}`;
+  const body = batch && rpcIds.length > 0 ? `[${rpcIds.map(answer).join(',')}]` : answer(rpcIds[0] ?? 'null');
+  return { contentType: 'application/json', body };
 }

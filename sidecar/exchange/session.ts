@@ -1,12 +1,16 @@
 /**
  * Owns the names of sessions: sent by the protocol, or inferred from what a request carries.
- * Invariant: only keyed hashes come out; the same facts within the idle gap give the same name.
+ * Invariant: only keyed hashes come out; the same facts within the idle gap give the same name; memory is bounded.
  */
-import type { ClientInfo, Session } from '@mcp-recorder/recording/format/line';
+import { createHmac } from 'node:crypto';
+import type { ClientInfo, Session, SessionHow } from '@mcp-recorder/recording/format/line';
 
 export interface SessionFacts {
+  /** Value of the `Mcp-Session-Id` header (MCP 2025-03-26 and later). */
   mcpSessionId: string | null;
+  /** Session id in the query, or in the `endpoint` event (MCP 2024-11-05). */
   sseSessionId: string | null;
+  /** W3C Trace Context. */
   traceparent: string | null;
   clientInfo: ClientInfo | null;
   /** Stands for the principal; equal for the same caller. */
@@ -17,17 +21,88 @@ export interface SessionFacts {
 export interface SessionNamer {
   /** `h:` + first 16 bytes, hex, of HMAC-SHA-256(key, id). */
   hash(id: string): string;
+  /** The session that a request belongs to, by the strongest fact that it carries. */
   name(facts: SessionFacts): Session;
 }
 
 export interface SessionNamerOptions {
+  /** Shared by all recorders of a server, so that they give the same names. */
   key: Buffer;
+  /** Inferred sessions end after this much silence (milliseconds). */
   idleGapMs?: number;
+  /** Most names and most inferred sessions that are remembered. */
   maxSessions?: number;
   /** Milliseconds of any monotonic clock. */
   nowMs: () => number;
 }
 
-export function createSessionNamer(_options: SessionNamerOptions): SessionNamer {
-  throw new Error('not yet');
+interface Inferred {
+  session: Session;
+  lastSeenMs: number;
+}
+
+/** Makes the namer of one server's sessions. */
+export function createSessionNamer(options: SessionNamerOptions): SessionNamer {
+  const { key, nowMs, idleGapMs = 30 * 60_000, maxSessions = 10_000 } = options;
+  const hashes = new Map<string, string>();
+  const inferred = new Map<string, Inferred>();
+
+  function hash(id: string): string {
+    const known = hashes.get(id);
+    if (known !== undefined) {
+      // The oldest goes first, so what is used moves to the end.
+      hashes.delete(id);
+      hashes.set(id, known);
+      return known;
+    }
+    const digest = createHmac('sha256', key).update(id, 'utf8').digest('hex');
+    const made = `h:${digest.slice(0, 32)}`;
+    hashes.set(id, made);
+    dropOldest(hashes, maxSessions);
+    return made;
+  }
+
+  /** A session without an id of its own is named by its facts and by when it began, so that a later one is another. */
+  function infer(how: SessionHow, facts: string[]): Session {
+    const now = nowMs();
+    const caller = JSON.stringify([how, ...facts]);
+    const known = inferred.get(caller);
+    inferred.delete(caller);
+    const goesOn = known !== undefined && now - known.lastSeenMs <= idleGapMs;
+    const session = goesOn ? known.session : { id: hash(`${caller} ${now}`), how };
+    inferred.set(caller, { session, lastSeenMs: now });
+    dropOldest(inferred, maxSessions);
+    return session;
+  }
+
+  return {
+    hash,
+    name(facts) {
+      const { mcpSessionId, sseSessionId, clientInfo, principalKey, clientAddress } = facts;
+      if (mcpSessionId !== null) return { id: hash(mcpSessionId), how: 'mcp-session-id' };
+      if (sseSessionId !== null) return { id: hash(sseSessionId), how: 'sse-endpoint' };
+      const traceId = traceIdOf(facts.traceparent);
+      if (traceId !== null) return { id: hash(traceId), how: 'trace' };
+      if (clientInfo === null) return infer('address', [principalKey, clientAddress]);
+      const { name, version } = clientInfo;
+      return infer('client-info', [principalKey, name, version ?? '', clientAddress]);
+    },
+  };
+}
+
+function dropOldest(map: Map<string, unknown>, most: number): void {
+  if (map.size <= most) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
+}
+
+/** W3C Trace Context 3.2.2: 32 hex digits, not all zero, after a version that is not `ff`. */
+function traceIdOf(traceparent: string | null): string | null {
+  if (traceparent === null) return null;
+  const found = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/.exec(
+    traceparent,
+  );
+  return found === null ? null : (found[1] as string);
 }
