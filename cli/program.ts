@@ -1,0 +1,32 @@
+/**
+ * Owns the command line: which commands there are, and that mistakes in using them exit with 2.
+ */
+import { Command } from 'commander';
+import packageFile from './package.json' with { type: 'json' };
+import { recordCommand } from './record.ts';
+import { sessionsCommand } from './sessions.ts';
+import { showCommand } from './show.ts';
+import { verifyCommand } from './verify.ts';
+import { verifyProofCommand } from './verify-proof.ts';
+
+/** The whole program; each command sets `process.exitCode` when it is not 0. */
+export function createProgram(): Command {
+  const program = new Command('mcp-recorder')
+    .description('Records every exchange with an MCP server, durably and provably, and reads the recordings.')
+    .version(packageFile.version)
+    .showHelpAfterError('Run with --help to see what is possible.');
+  for (const command of [
+    recordCommand(),
+    sessionsCommand(),
+    showCommand(),
+    verifyCommand(),
+    verifyProofCommand(),
+  ]) {
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  for (const command of [program, ...program.commands]) {
+    // Help must read the same on every terminal: it is part of the documentation.
+    command.exitOverride().configureOutput({ getOutHelpWidth: () => 100, getErrHelpWidth: () => 100 });
+  }
+  return program;
+}

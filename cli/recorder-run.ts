@@ -1,0 +1,78 @@
+/**
+ * Owns one run of the recorder in this process: started, ended when asked, and what was recorded is said.
+ * Invariant: exit code 0 means that the recording was sealed and everything in it is in the store.
+ */
+import { startRecorder } from '@mcp-recorder/sidecar';
+import { formatAddress } from '@mcp-recorder/sidecar/config/address';
+import type { Configuration } from '@mcp-recorder/sidecar/config/schema';
+import { EXIT } from './failure.ts';
+import { count } from './table.ts';
+
+/** Under npm a Ctrl-C arrives twice, from the terminal and from npm; a person takes longer to press it again. */
+const SAME_SIGNAL_MS = 500;
+
+/** Where a recorder that runs can be reached. */
+export interface Running {
+  /** The MCP endpoint for clients. */
+  url: string;
+  statusUrl: string;
+  /** Directory of the recording. */
+  store: string;
+}
+
+/**
+ * Runs the recorder until `stop` is settled, drains it and says what was recorded.
+ * @param started called once clients can connect
+ * @returns the exit code: 0 when all is in the store, 1 when something waits in the spool for the next start
+ * @throws what keeps the recorder from starting
+ */
+export async function runRecorder(
+  configuration: Configuration,
+  stop: Promise<unknown>,
+  started: (running: Running) => void,
+): Promise<number> {
+  const recorder = await startRecorder(configuration);
+  const store = configuration.storage.directory;
+  started({
+    url: `http://${formatAddress(recorder.listenAddress)}${configuration.server.path}`,
+    statusUrl: `http://${formatAddress(recorder.statusAddress)}/status`,
+    store,
+  });
+  await stop;
+  process.stdout.write('Ending: running exchanges may finish, then the recording is sealed.\n');
+  const report = await recorder.drain();
+  const recorded = [
+    count(report.exchanges, 'exchange'),
+    count(report.operations, 'operation'),
+    count(report.segments, 'segment'),
+  ];
+  process.stdout.write(`Recorded ${recorded.join(', ')} in ${store} (stream ${report.stream}).\n`);
+  if (report.uploaded) {
+    process.stdout.write(`Verify with: mcp-recorder verify ${store}\n`);
+    return EXIT.ok;
+  }
+  const spool = configuration.recording.spool.directory;
+  process.stderr.write(
+    `mcp-recorder: not everything could be stored. The rest is safe in ${spool}; the next start with this spool stores it.\n`,
+  );
+  return EXIT.no;
+}
+
+/** Settled by SIGTERM or SIGINT; the next one ends the process at once. */
+export function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let firstMs: number | null = null;
+    const onSignal = () => {
+      firstMs ??= Date.now();
+      if (Date.now() - firstMs > SAME_SIGNAL_MS) {
+        process.stderr.write(
+          'mcp-recorder: ended before the recording was sealed; the next start does it.\n',
+        );
+        process.exit(EXIT.no);
+      }
+      resolve();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}

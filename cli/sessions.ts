@@ -1,0 +1,73 @@
+/**
+ * Owns `mcp-recorder sessions`: who worked with which server, when, and with which tools.
+ */
+import { listSessions, type SessionSummary } from '@mcp-recorder/recording/read/session-list';
+import { Command } from 'commander';
+import { describePrincipal, formatTime } from './exchange-text.ts';
+import { createProgress, watchReads } from './progress.ts';
+import { openStore } from './store-argument.ts';
+import { renderTable } from './table.ts';
+import { reportUnreadable } from './unreadable.ts';
+
+const MAX_TOOLS_SHOWN = 4;
+
+export function sessionsCommand(): Command {
+  return new Command('sessions')
+    .summary('list who worked with which server and tools')
+    .description(
+      'Lists the sessions of a recording: who, with which server, when, and which tools were called.',
+    )
+    .argument('<store>', 'directory of the recording')
+    .option('--json', 'print the sessions as JSON')
+    .action(async (argument: string, { json = false }: { json?: boolean }) => {
+      const progress = createProgress();
+      const store = watchReads(await openStore(argument), progress);
+      const sessions = await listSessions(store, { onUnreadable: reportUnreadable }).finally(progress.done);
+      const text = json
+        ? JSON.stringify({ store: store.location, sessions: sessions.map(toJson) }, null, 2)
+        : describeSessions(sessions, store.location).join('\n');
+      process.stdout.write(`${text}\n`);
+    });
+}
+
+/** The published shape; its names are those of the recording's columns. */
+function toJson(summary: SessionSummary): object {
+  const { session, principal, client, cluster, namespace, server, first, last, exchanges, tools } = summary;
+  return {
+    session,
+    principal,
+    client_info: client,
+    cluster,
+    namespace,
+    server,
+    first_time: first,
+    last_time: last,
+    exchanges,
+    open_exchanges: summary.openExchanges,
+    tools,
+    other_calls: summary.otherCalls,
+  };
+}
+
+function describeSessions(sessions: readonly SessionSummary[], location: string): string[] {
+  if (sessions.length === 0) return [`No session in ${location} yet.`];
+  const rows = sessions.map((summary) => [
+    formatTime(summary.first),
+    formatTime(summary.last),
+    describePrincipal(summary.principal),
+    summary.client === null ? '-' : [summary.client.name, summary.client.version].filter(Boolean).join(' '),
+    summary.server,
+    String(summary.exchanges),
+    describeTools(summary),
+    summary.session === null ? '-' : `${summary.session.id.slice(0, 14)} (${summary.session.how})`,
+  ]);
+  return renderTable(['FIRST', 'LAST', 'WHO', 'CLIENT', 'SERVER', 'EXCHANGES', 'TOOLS', 'SESSION'], rows);
+}
+
+function describeTools({ tools, otherCalls }: SessionSummary): string {
+  const shown = tools
+    .slice(0, MAX_TOOLS_SHOWN)
+    .map(({ name, calls }) => (calls === 1 ? name : `${name} x${calls}`));
+  const more = tools.length > MAX_TOOLS_SHOWN || otherCalls > 0 ? ['...'] : [];
+  return [...shown, ...more].join(', ') || '-';
+}
