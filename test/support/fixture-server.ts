@@ -27,6 +27,7 @@ import {
 import {
   type ListChanges,
   registerAskingTools,
+  registerCancellationTools,
   registerContentTools,
   registerStreamingTools,
 } from './fixture-tools.ts';
@@ -62,6 +63,7 @@ function createMcpServer(era: 'legacy' | 'modern', announce: ListChanges | null)
   };
   registerContentTools(server);
   registerStreamingTools(server, changes);
+  registerCancellationTools(server);
   registerInputRequiredTools(server);
   registerResources(server);
   registerPrompts(server);

@@ -172,6 +172,33 @@ export function registerStreamingTools(server: McpServer, changes: ListChanges):
   });
 }
 
+/** What became of calls of `wait_for_cancellation`, by the name that each call gave itself. */
+const waits = new Map<string, 'waiting' | 'cancelled'>();
+
+/**
+ * Registers two tools by which a test sees that a cancellation reached the server: one that never answers by
+ * itself, and one that says what became of such a call.
+ */
+export function registerCancellationTools(server: McpServer): void {
+  const named = fromJsonSchema<{ name: string }>({
+    type: 'object',
+    properties: { name: { type: 'string' } },
+    required: ['name'],
+  });
+  const waiting = { description: 'Answers when it is cancelled', inputSchema: named };
+  server.registerTool('wait_for_cancellation', waiting, async ({ name }, ctx) => {
+    waits.set(name, 'waiting');
+    const { signal } = ctx.mcpReq;
+    await new Promise((done) => {
+      signal.addEventListener('abort', done, { once: true });
+    });
+    waits.set(name, 'cancelled');
+    return text('cancelled');
+  });
+  const asking = { description: 'Says what became of a waiting call', inputSchema: named };
+  server.registerTool('state_of_waiting_call', asking, ({ name }) => text(waits.get(name) ?? 'unknown'));
+}
+
 /** Registers the tools that ask the client something while they run (2025-11-25 and before). */
 export function registerAskingTools(server: McpServer): void {
   server.registerTool(
