@@ -85,7 +85,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
     });
     child.stderr.setEncoding('utf8').on('data', hear);
     child.once('error', (error) => fail(error.message));
-    void exited.then(({ code, signal }) => {
+    child.once('close', (code, signal) => {
       clearTimeout(deadline);
       fail(`ended with ${signal ?? code}`);
     });

@@ -7,6 +7,7 @@
  * `node test/support/fixture-server.ts [port]` prints `listening on <url>` and ends on SIGTERM.
  */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { NodeIncomingMessageLike } from '@modelcontextprotocol/node';
@@ -116,18 +117,19 @@ function createLegacySessions() {
 async function writeResponse(response: Response, res: ServerResponse): Promise<void> {
   res.writeHead(response.status, Object.fromEntries(response.headers));
   res.flushHeaders();
-  const reader = response.body?.getReader();
-  res.once('close', () => void reader?.cancel().catch(() => undefined));
-  while (reader) {
+  if (response.body === null) {
+    res.end();
+    return;
+  }
+  const reader = response.body.getReader();
+  const closed = once(res, 'close').then(() => reader.cancel().catch(() => undefined));
+  for (;;) {
     const { done, value } = await reader.read();
     if (done || res.destroyed) {
       break;
     }
     if (!res.write(value)) {
-      await new Promise<void>((resume) => {
-        res.once('drain', resume);
-        res.once('close', resume);
-      });
+      await Promise.race([once(res, 'drain'), closed]);
     }
   }
   res.end();
