@@ -1,0 +1,25 @@
+/** Owns running the real command line in a process of its own. */
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+
+const MAIN = path.join(import.meta.dirname, '../../cli/main.ts');
+
+export interface CommandOutcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs `mcp-recorder` with these arguments to its end. */
+export function run(...args: readonly string[]): Promise<CommandOutcome> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [MAIN, ...args],
+      { timeout: 30_000 },
+      (_error, stdout, stderr) => {
+        resolve({ code: child.exitCode ?? -1, stdout, stderr });
+      },
+    );
+  });
+}
