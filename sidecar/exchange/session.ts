@@ -32,7 +32,7 @@ export interface SessionNamerOptions {
   idleGapMs?: number;
   /** Most names and most inferred sessions that are remembered. */
   maxSessions?: number;
-  /** Milliseconds of any monotonic clock. */
+  /** Milliseconds since the epoch: the beginning of an inferred session is part of its name, over restarts too. */
   nowMs: () => number;
 }
 
