@@ -6,12 +6,14 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { lineJsonSchema } from '@mcp-recorder/recording/format/line-schema';
 import { configurationJsonSchema } from '../sidecar/config/problems.ts';
+import { cliPage } from './cli-page.ts';
 
 const root = path.join(import.meta.dirname, '..');
 
 /** Every generated file: its path from the repository's root, and what must stand in it. */
 const generated: { path: string; content: () => string }[] = [
   { path: 'docs/schema/line.schema.json', content: lineJsonSchema },
+  { path: 'docs/cli.md', content: cliPage },
   {
     path: 'docs/schema/configuration.schema.json',
     content: () => `${JSON.stringify(configurationJsonSchema(), null, 2)}\n`,
