@@ -3,6 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import type { LineDraft } from '@mcp-recorder/recording/format/line';
+import { lineSchema } from '@mcp-recorder/recording/format/line-schema';
+import { readSegments } from '@mcp-recorder/recording/read/store-reader';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { toolCall } from './drafts.ts';
@@ -12,6 +14,18 @@ const STREAM = '01KAH3M8ZK4T9V2B6XN5R0WCEA';
 const A = '01KAH3MBWD0G6R4Y1S8T2V5Z9C';
 const B = '01KAH3MBWD0G6R4Y1S8T2V5Z9D';
 const START_MS = Date.UTC(2026, 10, 21, 8, 40);
+/** Without nulls, which are absent columns to JSON, and with times as the format writes them. */
+function comparable(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(comparable);
+  if (typeof value === 'string') {
+    const [, date, time, fraction = ''] = /^([\d-]{10}) ([\d:]{8})(?:\.(\d+))?$/.exec(value) ?? [];
+    return date === undefined ? value : `${date}T${time}.${fraction.padEnd(6, '0')}Z`;
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, nested]) => nested !== null);
+  return Object.fromEntries(entries.map(([name, nested]) => [name, comparable(nested)]));
+}
+
 const SCHEMA = new URL('../../schema/duckdb.sql', import.meta.url);
 
 type Row = Record<string, unknown>;
@@ -168,6 +182,33 @@ describe('the shipped DuckDB views', () => {
     ]);
   });
 
+  it('shows every line of the golden fixtures as it was recorded, column by column', async () => {
+    const fixtures = new URL('../fixtures/store/', import.meta.url).pathname;
+    const recorded: Row[] = [];
+    for await (const { lines } of readSegments(createDirectoryStore(fixtures), {
+      onUnreadable: ({ message }) => expect.unreachable(message),
+    })) {
+      for (const { bytes } of lines()) recorded.push(comparable(JSON.parse(bytes.toString())) as Row);
+    }
+    expect(recorded.length).toBeGreaterThan(10);
+    await open(fixtures);
+    const shown = await rows('SELECT to_json(lines) AS line FROM lines');
+    const found = shown.map(({ line }) => comparable(JSON.parse(line as string)) as Row);
+    for (const row of found)
+      for (const partition of ['cluster', 'namespace', 'server', 'date']) delete row[partition];
+    const position = ({ stream, seq }: Row) => `${stream}/${String(seq).padStart(9, '0')}`;
+    const inOrder = (a: Row, b: Row) => (position(a) < position(b) ? -1 : 1);
+    expect(found.toSorted(inOrder)).toEqual(recorded.toSorted(inOrder));
+  });
+
+  it('has a column for each that the format knows', async () => {
+    await record([]);
+    await open();
+    const columns = (await rows('SELECT column_name AS name FROM (DESCRIBE lines)')).map(({ name }) => name);
+    const known = new Set(lineSchema.options.flatMap((option) => Object.keys(option.shape)));
+    expect(columns.toSorted()).toEqual([...known, 'cluster', 'namespace', 'server', 'date'].toSorted());
+  });
+
   const HOSTILE = {
     'duplicate keys': '{"method":"a","method":"b","Method":"c","METHOD":1}',
     'huge integers': '{"id":123456789012345678901234567890,"n":1e999}',
@@ -196,7 +237,9 @@ describe('the shipped DuckDB views', () => {
     );
     const bytes = Buffer.from(body.toWellFormed()).toString('hex').toUpperCase();
     expect(found).toEqual([{ bytes }, { bytes }]);
-    expect(await rows('SELECT count(*)::INTEGER AS n FROM exchanges')).toEqual([{ n: 2 }]);
+    expect(await rows('SELECT * FROM lines')).toHaveLength(10);
+    for (const view of ['exchanges', 'operations'])
+      expect(await rows(`SELECT * FROM ${view}`)).toHaveLength(2);
   });
 
   it.each([
@@ -239,17 +282,26 @@ describe('the shipped DuckDB views', () => {
     });
     await record(drafts);
     await open();
+    expect(await rows('SELECT * FROM lines')).toHaveLength(2 + 4 * odd.length);
     const found = await rows(
       'SELECT principal.subject AS s, principal.groups[1] AS g, session.id AS i, target, cause FROM operations ORDER BY time',
     );
     expect(found).toEqual(odd.map((text) => ({ s: text, g: text, i: text, target: text, cause: text })));
   });
 
-  it.each([1e300, -1e19, 9_007_199_254_740_993, 1.5])('survives the error code %d', async (code) => {
+  it.each([
+    [-32_602, '-32602'],
+    [9_007_199_254_740_993, '9007199254740992'],
+    [1e300, null],
+    [-1e19, null],
+  ])('reads the error code %d, or null when it fits no column', async (code, expected) => {
     const [request, response, result, end] = toolCall({ exchange: A });
     await record([request, response, { ...result, error_code: code } as LineDraft, end]);
     await open();
-    expect(await rows('SELECT count(*)::INTEGER AS n FROM lines')).toEqual([{ n: 6 }]);
+    expect(await rows("SELECT error_code FROM lines WHERE type = 'result'")).toEqual([
+      { error_code: expected },
+    ]);
+    expect(await rows('SELECT * FROM lines')).toHaveLength(6);
   });
 
   it('reads lines of 1 MiB', async () => {
@@ -266,14 +318,19 @@ describe('the shipped DuckDB views', () => {
   });
 
   it('takes cluster, namespace and server for text and date for a date, and reads only what is asked for', async () => {
-    await record([], { server: '2026-11-21' });
-    await record([], { stream: '01KAH3M8ZK4T9V2B6XN5R0WCEB', server: '123', startMs: START_MS + 86_400_000 });
+    await record([], { server: '123' });
     await open();
+    expect(await rows('SELECT DISTINCT typeof(server) AS type FROM lines')).toEqual([{ type: 'VARCHAR' }]);
+    await record([], {
+      stream: '01KAH3M8ZK4T9V2B6XN5R0WCEB',
+      server: '2026-11-21',
+      startMs: START_MS + 86_400_000,
+    });
     expect(
       await rows("SELECT server, date, type FROM lines WHERE date >= '2026-11-22' ORDER BY seq"),
     ).toEqual([
-      { server: '123', date: '2026-11-22', type: 'open' },
-      { server: '123', date: '2026-11-22', type: 'seal' },
+      { server: '2026-11-21', date: '2026-11-22', type: 'open' },
+      { server: '2026-11-21', date: '2026-11-22', type: 'seal' },
     ]);
     const plan = JSON.stringify(await rows("EXPLAIN ANALYZE SELECT * FROM lines WHERE server = '123'"));
     expect(plan).toMatch(/Total Files Read: 1\b|Scanning Files: 1\/2/);

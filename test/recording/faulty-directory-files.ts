@@ -34,10 +34,7 @@ export function createFaultyFiles(
   shortWrites = Infinity,
 ): FaultyFiles {
   let count = 0;
-  let die = (_: 'dead') => {};
-  const dead = new Promise<'dead'>((resolve) => {
-    die = resolve;
-  });
+  const { promise: dead, resolve: die } = Promise.withResolvers<'dead'>();
   const never = new Promise<never>(() => {});
   const open = new Set<OpenFile>();
 
