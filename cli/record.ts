@@ -20,9 +20,9 @@ export function recordCommand(): Command {
     .option('--config <file>', 'configuration file (YAML); flags override it')
     .action(async ({ config, ...flags }: ConfigurationFlags & { config?: string }) => {
       // The recorder is loaded only by those who record: reading commands start in half the time.
-      const { runRecorder, stopSignal } = await import('./recorder-run.ts');
       const { loadConfiguration } = await import('@mcp-recorder/sidecar/config/load');
       const configuration = loadConfiguration({ file: config, flags });
+      const { runRecorder, stopSignal } = await import('./recorder-run.ts');
       process.exitCode = await runRecorder(configuration, stopSignal(), ({ url, statusUrl, store }) => {
         process.stdout.write(
           `Recording ${configuration.server.url} as ${configuration.name}\n` +
