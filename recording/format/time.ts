@@ -70,7 +70,8 @@ export function createClock(
       const difference = wall - (anchorMs + monotonic);
       let steppedFrom: string | null = null;
       if (difference > DRIFT_MS || difference < -DRIFT_MS) {
-        if (difference > STEP_MS || difference < -STEP_MS) {
+        // Steps back that are too small each may add up, as the last time is held meanwhile.
+        if (difference > STEP_MS || difference < -STEP_MS || lastUs > (wall + STEP_MS) * 1000) {
           steppedFrom = formatMicros(Math.max(lastUs, Math.floor((anchorMs + monotonic) * 1000)));
           lastUs = 0;
         }
