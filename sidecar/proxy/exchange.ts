@@ -14,9 +14,10 @@ import type {
 } from '@mcp-recorder/recording/format/line';
 import { encodeEndTail, encodeResultTail } from '@mcp-recorder/recording/format/encode';
 import type { Message } from '../exchange/json-scan.ts';
-import { outcomeOf, type SettledOperation } from '../exchange/operations.ts';
+import { outcomeOf } from '../exchange/operation-outcome.ts';
+import type { SettledOperation } from '../exchange/operations.ts';
 import type { SessionFacts } from '../exchange/session.ts';
-import type { Durable, LineTail } from '../spool/spool.ts';
+import type { Durable, LineTail, SpoolError } from '../spool/spool.ts';
 import type { ProxyContext } from './context.ts';
 
 /** How an exchange ended. */
@@ -231,17 +232,11 @@ export class Exchange {
     );
   }
 
-  /** The request could not be recorded: the exchange never was. */
-  abandon(): void {
-    this.ended = true;
-    this.context.operations.exchangeEnded(this.id, {
-      how: 'denied',
-      protocol: this.protocol,
-      status: null,
-      tooLarge: false,
-      answeredBy: 'recorder',
-    });
-    this.context.metrics.exchangeEnded('denied');
+  /** The request could not be recorded whole: nothing of it was passed on. What is recorded of it gets its end. */
+  abandon(error: SpoolError): void {
+    const tails: LineTail[] = [];
+    this.takeEnd(tails, { how: 'cut', status: null, answeredBy: 'recorder', tooLarge: false, trailers: [] });
+    if (error.durableLines > 0) this.append(tails, () => {}, true);
   }
 
   /** Gives lines to the spool. When they are lost, the next lines are numbered as if these had never been. */
@@ -251,7 +246,7 @@ export class Exchange {
       tails,
       (error) => {
         if (error === null) this.#durableParts = partsAfter;
-        else this.#parts = this.#durableParts;
+        else this.#parts = this.#durableParts += error.durableLines;
         durable(error);
       },
       closing ? CLOSING : undefined,

@@ -5,6 +5,7 @@
 import http from 'node:http';
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Address } from '../config/address.ts';
 import type { ProxyContext } from './context.ts';
 import { refuse, refuseConnection } from './refuse.ts';
 import { handleRequest } from './request.ts';
@@ -16,8 +17,11 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const KEEP_ALIVE_MS = 75_000;
 
 export interface Listener {
-  readonly address: { host: string; port: number };
+  readonly address: Address;
+  /** Requests under way. */
   readonly active: number;
+  /** Those of them whose response is an open event stream. */
+  readonly streams: number;
   /**
    * Takes no new connections; lets calls finish, at most `timeoutMs`; then cuts what is left (streams that answer no
    * call at once). Resolves when nothing is under way.
@@ -26,7 +30,7 @@ export interface Listener {
 }
 
 /** Starts to listen. @throws Error of the system when the address can't be bound */
-export async function createListener(context: ProxyContext, host: string, port: number): Promise<Listener> {
+export async function createListener(context: ProxyContext, listen: Address): Promise<Listener> {
   const exchanges = new Map<http.ServerResponse, ResponseRecorder | null>();
   let settled: (() => void) | null = null;
 
@@ -50,6 +54,8 @@ export async function createListener(context: ProxyContext, host: string, port: 
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
+    // Its absence is refused with the other faults of a head, so that it is counted (request.ts).
+    requireHostHeader: false,
   });
   server.on('request', (request, response) => handle(request, response, false));
   server.on('checkContinue', (request, response) => handle(request, response, true));
@@ -81,7 +87,7 @@ export async function createListener(context: ProxyContext, host: string, port: 
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen(listen.port, listen.host, () => {
       server.off('error', reject);
       resolve();
     });
@@ -112,6 +118,11 @@ export async function createListener(context: ProxyContext, host: string, port: 
     address: { host: bound.address, port: bound.port },
     get active() {
       return exchanges.size;
+    },
+    get streams() {
+      let streams = 0;
+      for (const recorder of exchanges.values()) if (recorder?.streams === true) streams++;
+      return streams;
     },
     async drain(timeoutMs) {
       context.draining = true;

@@ -91,7 +91,7 @@ export function handleRequest(
     begun(recorder);
     exchange.append(tails, (error) => {
       if (error !== null) {
-        exchange.abandon();
+        exchange.abandon(error);
         deny(error.code === 'sync_failed' ? 'not_durable' : 'gate_closed', {
           rpcIds: exchange.rpcIds,
           batch: exchange.batch,
@@ -126,6 +126,9 @@ function refusedByHeaders(request: IncomingMessage): { reason: RefusalReason; me
   }
   // RFC 9112 3.2: the server might take another one of them than the recorder.
   if (hosts > 1) return { reason: 'malformed_http', message: 'the request has more than one Host header' };
+  if (hosts === 0 && request.httpVersion === '1.1') {
+    return { reason: 'malformed_http', message: 'the request has no Host header' };
+  }
   return null;
 }
 

@@ -28,6 +28,7 @@ const PENDING_BYTES = 64 * 1024;
 const READ_BYTES = 4 * 1024 * 1024;
 
 export interface BodyRecorder {
+  readonly isEventStream: boolean;
   /** True when a whole body may go on the `response` line. */
   readonly inlineable: boolean;
   /** The columns of a whole body that goes on the `response` line. */
@@ -284,6 +285,7 @@ export function createBodyRecorder(
   }
 
   return {
+    isEventStream: isSse,
     inlineable: coding === null && !isSse,
     inline(bytes) {
       finished = true;

@@ -66,6 +66,11 @@ export class ResponseRecorder implements UpstreamHandler {
     else this.#call = this.#exchange.context.upstream.send(request, this);
   }
 
+  /** True while the response is an event stream. */
+  get streams(): boolean {
+    return this.#body?.isEventStream ?? false;
+  }
+
   /** True while the client waits for an answer to a request, as opposed to listening on a stream. */
   get answersCalls(): boolean {
     return this.#exchange.context.operations.openOf(this.#exchange.id).length > 0;
@@ -253,7 +258,7 @@ export class ResponseRecorder implements UpstreamHandler {
   #durable(error: SpoolError | null, release: Release): void {
     if (this.#clientGone) return;
     if (error !== null) {
-      this.#lost(error);
+      this.#lost();
       return;
     }
     const response = this.#response;
@@ -304,7 +309,7 @@ export class ResponseRecorder implements UpstreamHandler {
   }
 
   /** Lines are lost: what waited for them must not pass. */
-  #lost(error: SpoolError): void {
+  #lost(): void {
     this.#call?.abort();
     this.#body?.close();
     this.#clientGone = true;

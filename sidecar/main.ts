@@ -1,0 +1,166 @@
+/**
+ * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
+ * Invariant: it listens only when its spool can be written, and it is drained in the order listener, spool, status.
+ */
+import { encodePrincipal } from '@mcp-recorder/recording/format/encode';
+import type { Principal } from '@mcp-recorder/recording/format/line';
+import { createClock } from '@mcp-recorder/recording/format/time';
+import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
+import { pino } from 'pino';
+import type { Address } from './config/address.ts';
+import type { Configuration } from './config/schema.ts';
+import { createDenials } from './denials.ts';
+import { createOperationTable, type SettledOperation } from './exchange/operations.ts';
+import { createSessionNamer } from './exchange/session.ts';
+import { createGate, type Gate } from './gate.ts';
+import { createMetrics } from './metrics.ts';
+import type { ProxyContext } from './proxy/context.ts';
+import { encodeSettled } from './proxy/exchange.ts';
+import { createListener } from './proxy/listener.ts';
+import { createMemoryBudget } from './proxy/request-body.ts';
+import { createUpstream } from './proxy/upstream.ts';
+import { openRecording, type RecorderParts } from './open-recording.ts';
+import { createReport, type DrainReport } from './report.ts';
+import { createStatusServer } from './status.ts';
+
+export type { DrainReport, RecorderParts };
+
+export interface Recorder {
+  readonly stream: string;
+  readonly listenAddress: Address;
+  readonly statusAddress: Address;
+  /** Comes to rest: calls finish, streams are cut, the recording is sealed and stored. Idempotent. */
+  drain(): Promise<DrainReport>;
+}
+
+const ANONYMOUS: Principal = {
+  how: 'anonymous',
+  issuer: null,
+  subject: null,
+  name: null,
+  client_id: null,
+  groups: [],
+};
+/** How often counted refusals are written, and operations looked through for those that are too old (ms). */
+const DENIALS_MS = 1_000;
+const EXPIRY_MS = 10_000;
+/** How long a stop waits for the store; what is not stored by then stays in the spool for the next start (ms). */
+const UPLOAD_MS = 10_000;
+
+/** Nobody waits for these lines; that the spool can't be written is told by the gate. */
+function ignoreLoss(): void {}
+
+/**
+ * Starts a recorder.
+ * @throws SpoolDirectoryError when the spool may not be used; errors of the system when an address can't be bound
+ */
+export async function startRecorder(
+  configuration: Configuration,
+  parts: RecorderParts = {},
+): Promise<Recorder> {
+  const log = parts.log ?? pino({ level: configuration.log.level });
+  const clock = createClock();
+  const newId = createUlidFactory();
+  const stream = newId();
+  const report = createReport(configuration, stream, log);
+  const gate = createGate((state) => {
+    if (state.state === 'Open') log.info({ gate: 'Open' }, 'the gate is open: exchanges pass');
+    else log.warn({ gate: 'Closed', reason: state.reason }, `the gate is closed: ${state.message}`);
+  });
+  const metrics = createMetrics({
+    activeExchanges: () => listener.active,
+    activeStreams: () => listener.streams,
+    gateOpen: () => gate.current.state === 'Open',
+    spool: () => spool.status(),
+  });
+  const denials = createDenials(report.now);
+  const recording = await openRecording(configuration, parts, {
+    stream,
+    clock,
+    gate,
+    metrics,
+    denials,
+    report,
+  });
+  const { spool } = recording;
+  const operations = createOperationTable({ nowUs: clock.monotonicUs });
+
+  const context: ProxyContext = {
+    spool,
+    gate,
+    upstream: createUpstream({ origin: new URL(configuration.server.origin) }),
+    operations,
+    sessions: createSessionNamer({ key: recording.sessionKey, nowMs: () => performance.now() }),
+    denials,
+    budget: createMemoryBudget(configuration.limits.memoryBytes),
+    clock,
+    metrics: report.counting(metrics),
+    warn: (message, fields) => log.warn(fields, message),
+    newId,
+    maxRequestBytes: configuration.recording.maxRequestBytes,
+    principalJson: encodePrincipal(ANONYMOUS),
+    principalKey: 'anonymous',
+    draining: false,
+  };
+
+  const status = await createStatusServer({
+    listen: configuration.status.listen,
+    readiness: () => readiness(gate, context.draining),
+    status: () => report.status(gate.current, spool.status(), context.draining),
+    registry: metrics.registry,
+  });
+  const listener = await createListener(context, configuration.listen).catch(async (error: unknown) => {
+    await status.close();
+    await spool.drain(0);
+    throw error;
+  });
+  const denialTimer = setInterval(() => {
+    if (denials.waiting) spool.append(denials.take(), ignoreLoss, { closing: true });
+  }, DENIALS_MS);
+  const expiryTimer = setInterval(() => recordUncarried(operations.expire()), EXPIRY_MS);
+
+  /** Results that no exchange carries: time-outs, and what a drain leaves open. */
+  function recordUncarried(settled: readonly SettledOperation[]): void {
+    if (settled.length === 0) return;
+    spool.append(
+      settled.map((operation) => encodeSettled(operation, null, null)),
+      ignoreLoss,
+      { closing: true },
+    );
+    for (const { method, outcome } of settled) context.metrics.operationEnded(method, outcome);
+  }
+
+  async function drain(): Promise<DrainReport> {
+    log.info({ stream }, 'draining');
+    await listener.drain(configuration.drain.timeoutMs);
+    clearInterval(denialTimer);
+    clearInterval(expiryTimer);
+    recordUncarried(operations.drain());
+    gate.close('drained', 'the recorder has stopped');
+    const { uploaded } = await spool.drain(UPLOAD_MS);
+    context.upstream.close();
+    await recording.close();
+    await status.close();
+    log.info({ stream, uploaded }, 'drained');
+    return report.drained(spool.status().watermarks.synced, uploaded);
+  }
+
+  let draining: Promise<DrainReport> | null = null;
+  return {
+    stream,
+    listenAddress: listener.address,
+    statusAddress: status.address,
+    drain() {
+      draining ??= drain();
+      return draining;
+    },
+  };
+}
+
+/** Ready while exchanges may begin; a recorder that drains wants no new ones. */
+function readiness(gate: Gate, draining: boolean): { ready: boolean; reasons: string[] } {
+  if (draining) return { ready: false, reasons: ['draining: the recorder is stopping'] };
+  const { current } = gate;
+  if (current.state === 'Open') return { ready: true, reasons: [] };
+  return { ready: false, reasons: [`${current.reason}: ${current.message}`] };
+}
