@@ -2,7 +2,7 @@
  * Owns drafts of lines for tests: one tool call as its request, answer, result and end.
  * Invariant: `toolCall` makes whole exchanges: parts without a hole, `end` last.
  */
-import type { LineDraft, Principal, Session } from '@mcp-recorder/recording/format/line';
+import type { Call, LineDraft, Principal, Session } from '@mcp-recorder/recording/format/line';
 import { ANONYMOUS } from './stream-builder.ts';
 
 export interface ToolCall {
@@ -17,10 +17,20 @@ export interface ToolCall {
   responseBody?: string;
   /** JSON text of the id. */
   rpcId?: string;
+  /** `request` unless given. */
+  kind?: Call['kind'];
 }
 
 export function toolCall(call: ToolCall): [LineDraft, LineDraft, LineDraft, LineDraft] {
-  const { exchange, tool = 'echo', principal = ANONYMOUS, session, answeredSession, rpcId = '1' } = call;
+  const {
+    exchange,
+    tool = 'echo',
+    principal = ANONYMOUS,
+    session,
+    answeredSession,
+    rpcId = '1',
+    kind = 'request',
+  } = call;
   const requestBody =
     call.requestBody ?? `{"jsonrpc":"2.0","id":${rpcId},"method":"tools/call","params":{"name":"${tool}"}}`;
   const responseBody = call.responseBody ?? `{"jsonrpc":"2.0","id":${rpcId},"result":{}}`;
@@ -41,7 +51,7 @@ export function toolCall(call: ToolCall): [LineDraft, LineDraft, LineDraft, Line
       calls: [
         {
           operation,
-          kind: 'request',
+          kind,
           sender: 'client',
           rpc_id: rpcId,
           method: 'tools/call',

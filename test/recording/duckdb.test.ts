@@ -108,17 +108,7 @@ describe('the shipped DuckDB views', () => {
 
   it('shows an operation as one row, and derives unknown for a request without result', async () => {
     const [request, response] = toolCall({ exchange: B, tool: 'lost' });
-    const note = toolCall({ exchange: '01KAH3MBWD0G6R4Y1S8T2V5Z9E' })[0];
-    if (!('calls' in note) || note.calls === undefined) throw new Error('no calls');
-    const notification: LineDraft = {
-      ...note,
-      calls: note.calls.map((call) => ({
-        ...call,
-        kind: 'notification',
-        method: 'notifications/x',
-        rpc_id: null,
-      })),
-    };
+    const note = toolCall({ exchange: '01KAH3MBWD0G6R4Y1S8T2V5Z9E', kind: 'notification' })[0];
     const elsewhere: LineDraft = {
       ...toolCall({ exchange: A, tool: 'elsewhere' })[2],
       exchange: null,
@@ -128,7 +118,7 @@ describe('the shipped DuckDB views', () => {
       outcome: 'error',
       error_code: -32_000,
     } as LineDraft;
-    await record([...toolCall({ exchange: A }), request, response, notification, elsewhere]);
+    await record([...toolCall({ exchange: A }), request, response, note, elsewhere]);
     await open();
     const found = await rows(
       'SELECT operation, exchange, kind, sender, target, outcome, cause, error_code, duration_us, principal.how AS who, server FROM operations ORDER BY time, target',
@@ -291,7 +281,7 @@ describe('the shipped DuckDB views', () => {
 
   it.each([
     [-32_602, '-32602'],
-    [9_007_199_254_740_993, '9007199254740992'],
+    [9_007_199_254_740_992, '9007199254740992'],
     [1e300, null],
     [-1e19, null],
   ])('reads the error code %d, or null when it fits no column', async (code, expected) => {

@@ -127,6 +127,7 @@ describe('reading an exchange', () => {
     expect(read).toMatchObject({ exchange, stream: FIRST, complete: true, resultsElsewhere: [] });
     expect(read?.segment.key).toBe(first.key);
     expect(read?.lines.map(({ type }) => type)).toEqual(['request', 'response', 'result', 'end']);
+    expect(read?.lines.map((line) => line.exchange)).toEqual(Array(4).fill(exchange));
   });
 
   it('says when the end has not been recorded, or a part is missing', async () => {
