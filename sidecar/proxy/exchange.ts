@@ -14,8 +14,7 @@ import type {
 } from '@mcp-recorder/recording/format/line';
 import { encodeEndTail, encodeResultTail } from '@mcp-recorder/recording/format/encode';
 import type { Message } from '../exchange/json-scan.ts';
-import { outcomeOf } from '../exchange/operation-outcome.ts';
-import type { SettledOperation } from '../exchange/operations.ts';
+import { outcomeOf, type SettledOperation } from '../exchange/operations.ts';
 import type { SessionFacts } from '../exchange/session.ts';
 import type { Durable, LineTail, SpoolError } from '../spool/spool.ts';
 import type { ProxyContext } from './context.ts';

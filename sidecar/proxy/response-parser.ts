@@ -189,6 +189,8 @@ export function createResponseParser(): ResponseParser {
     if (match === null) throw new MalformedResponse('the status line is no HTTP/1.1 status line');
     const status = Number(match[2]);
     const reason = match[3] ?? '';
+    if (INVALID_VALUE.test(reason))
+      throw new MalformedResponse('the reason phrase holds a control character');
     const fields = parseFields(text, lineEnd + 2);
     const target = events as ResponseEvents;
     if (status < 200) {
