@@ -280,7 +280,7 @@ describe('every way to cut a stream', () => {
       ),
       { numRuns: 1500 },
     );
-    expect(events).toBeGreaterThan(1000);
+    expect(events).toBeGreaterThan(300);
   });
 
   it('and any bytes at all', () => {
