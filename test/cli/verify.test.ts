@@ -1,8 +1,10 @@
 import fs from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { objectOf } from '../recording/stream-builder.ts';
+import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
+import { createStreamBuilder, objectOf, store } from '../recording/stream-builder.ts';
 import { run } from './command.ts';
 import { CALL, EVENTS, exchangeOf, type Recorded, recordIn, STREAM } from './recorded.ts';
 
@@ -151,6 +153,35 @@ describe('the proof of an exchange', () => {
     await other.remove();
     const { code, stdout } = await run('verify-proof', proofOf(), '--key', other.publicKey);
     expect([code, stdout]).toEqual([1, expect.stringContaining('The proof DOES NOT HOLD.')]);
+  });
+
+  it('holds when the exchange stands on two segments, and when its recorder died and another one sealed it', async () => {
+    const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'mcp-recorder-cli-'));
+    try {
+      const startMs = Date.parse('2026-11-21T08:40:00Z');
+      const second = { stream: '01KAH3N8ZK4T9V2B6XN5R0WCEA', startMs: startMs + 10_000 };
+      const dead = createStreamBuilder({ stream: STREAM, startMs });
+      const healer = createStreamBuilder(second);
+      const [request, ...rest] = call;
+      const whole = dead.segment(request === undefined ? [] : [request]);
+      const cut = dead.segment(rest.slice(0, -1), { recoveredBy: healer });
+      const root = cut.root.toString('base64');
+      const previousStreams = [{ stream: STREAM, segment: 1, root, how: 'recovered' } as const];
+      // The same key seals and names: a builder that is told of the dead stream, with the healer's key.
+      const naming = createStreamBuilder({ ...second, previousStreams, privateKey: healer.privateKey });
+      await store(createDirectoryStore(directory), whole, cut, naming.segment([], { last: true }));
+      expect((await run('verify', directory)).code).toBe(0);
+
+      const proof = path.join(directory, 'proof.json');
+      const written = await run('verify', directory, '--exchange', CALL, '--proof', proof);
+      expect([written.code, written.stderr]).toEqual([0, '']);
+      const { code, stdout } = await run('verify-proof', proof);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`exchange ${CALL} is open-ended, at least 3 parts`);
+      expect(stdout).toContain(`segment 1 was recovered by stream ${second.stream}`);
+    } finally {
+      await fs.rm(directory, { recursive: true });
+    }
   });
 
   it('with a line left out, or changed, is refused', async () => {
