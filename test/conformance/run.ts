@@ -105,7 +105,8 @@ export async function runSuites(url: string, suites = SUITES): Promise<SuiteRun[
 }
 
 /**
- * Says where two runs disagree: one sentence a scenario, none when every verdict is the same.
+ * Says where two runs disagree, none when every verdict is the same: one sentence for each check with another
+ * status, or one for the scenario when other checks were made.
  */
 export function differences(direct: readonly SuiteRun[], through: readonly SuiteRun[]): string[] {
   const found: string[] = [];
@@ -113,14 +114,25 @@ export function differences(direct: readonly SuiteRun[], through: readonly Suite
     const one = direct.find((run) => run.suite === name)?.verdicts ?? {};
     const other = through.find((run) => run.suite === name)?.verdicts ?? {};
     for (const scenario of new Set([...Object.keys(one), ...Object.keys(other)])) {
-      const expected = (one[scenario] ?? ['(not run)']).join(', ');
-      const actual = (other[scenario] ?? ['(not run)']).join(', ');
-      if (expected !== actual) {
-        found.push(`${name}, ${scenario}: directly [${expected}], through the proxy [${actual}]`);
+      const here = (sentence: string) => found.push(`${name}, ${scenario}: ${sentence}`);
+      const expected = one[scenario] ?? ['(not run)'];
+      const actual = other[scenario] ?? ['(not run)'];
+      if (idsOf(expected) !== idsOf(actual)) {
+        here(`directly [${expected.join(', ')}], through the proxy [${actual.join(', ')}]`);
+        continue;
+      }
+      for (const [at, check] of expected.entries()) {
+        if (check !== actual[at]) {
+          here(`directly ${check}, through the proxy ${actual[at]}`);
+        }
       }
     }
   }
   return found;
+}
+
+function idsOf(checks: readonly string[]): string {
+  return checks.map((check) => check.slice(0, check.lastIndexOf(' '))).join();
 }
 
 /** A scenario that threw leaves its directory empty; any other failure to read is this harness's own. */
