@@ -11,16 +11,22 @@ export type LineTail = string;
 export class SpoolError extends Error {
   readonly code: 'closed' | 'full' | 'sync_failed' | 'drained';
   readonly hint: string;
+  /**
+   * So many lines from the start of the append are part of the recording all the same (an append may span batches);
+   * the others never will be: who numbers parts goes on from here.
+   */
+  readonly durableLines: number;
 
-  constructor(code: SpoolError['code'], message: string, hint: string, cause?: unknown) {
+  constructor(code: SpoolError['code'], message: string, hint: string, cause?: unknown, durableLines = 0) {
     super(message, { cause });
     this.name = 'SpoolError';
     this.code = code;
     this.hint = hint;
+    this.durableLines = durableLines;
   }
 }
 
-/** Called once, in the order of the appends. */
+/** Called once, never within `append`, and in the order of the appends (those that are kept while the spool can't be written come last). */
 export type Durable = (error: SpoolError | null) => void;
 
 export interface AppendOptions {
@@ -64,6 +70,8 @@ export interface SpoolStatus {
   sizeLimit: number;
   sealedWaiting: number;
   quarantined: number;
+  /** What failed last, with no end: for people who look for a cause. */
+  lastProblem: string | null;
 }
 
 export interface Spool {

@@ -1,0 +1,477 @@
+/**
+ * Owns the group commit: what is appended becomes batches, each one write and one fdatasync, in the segments of this process's stream.
+ * Invariants:
+ * - one write or sync is on its way at a time, so that a crash tears at most the last batch of the last segment;
+ * - an append is answered `null` after the sync of its last line, never before;
+ * - a file whose write or sync failed is never written or synced again: what it held before is sealed elsewhere (`salvage`), and the
+ *   lines of the failed batch never were part of the stream.
+ */
+import { randomBytes, type KeyObject } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { PreviousStream, SealHow } from '@mcp-recorder/recording/format/line';
+import type { Clock } from '@mcp-recorder/recording/format/time';
+import { createAppendQueue, lost, type Obstacle, type Pending, refusal } from './append-queue.ts';
+import { createBatch } from './batch.ts';
+import type { SpoolFiles } from './files.ts';
+import { FRAME_HEAD_BYTES, SALT_BYTES, saltCrc } from './frame.ts';
+import { createLineWriter, type OpenFields } from './line-writer.ts';
+import { backoffMs, untilDone } from './retry.ts';
+import { type Durable, type LineTail, SpoolError } from './spool.ts';
+
+export interface CommitLimits {
+  /** A segment is sealed once it holds so many bytes. */
+  segmentBytes: number;
+  /** Room in each segment file for closing lines and the seal when no other file can be had. */
+  reserveBytes: number;
+  /** A batch is written once it holds so many bytes. */
+  batchBytes: number;
+  /** A segment is sealed so long after its first line of traffic. */
+  sealAfterMs: number;
+}
+
+export interface CommitOptions {
+  stream: string;
+  openFields: OpenFields;
+  privateKey: KeyObject;
+  files: SpoolFiles;
+  clock: Clock;
+  limits: CommitLimits;
+  onWritable(state: { writable: true } | ({ writable: false } & Obstacle)): void;
+  beforeSeal?: () => LineTail[];
+  /** Duration of each fdatasync, microseconds. */
+  onSync?: (durationUs: number) => void;
+}
+
+/** What the commit needs of the rest of the spool. */
+export interface CommitSurroundings {
+  /** An open segment file for this number, its name on disk. May be called again after a failure. */
+  prepare(segment: number, fresh: boolean): Promise<number>;
+  /** Removes the file of a segment for good. */
+  discard(segment: number): Promise<void>;
+  /** The segment's `open` line is on disk. */
+  opened(segment: number): void;
+  /** The segment is complete: its file holds `bytes` bytes of frames, the seal included, all on disk. */
+  sealed(segment: number, bytes: number, last: boolean): void;
+  /**
+   * Makes the object of a segment whose file failed behind `bytes`, and removes the file for good. May be called again after a failure.
+   * @returns the root in its seal
+   */
+  salvage(segment: number, bytes: number, now: string): Promise<Buffer>;
+  /** Told of what failed and is tried again. */
+  problem(error: unknown): void;
+}
+
+export interface Commit {
+  append(lines: readonly LineTail[], durable: Durable, closing: boolean): void;
+  /** Begins the stream at once with an `open` line that names these streams; resolves when it is on disk. */
+  openNaming(previousStreams: PreviousStream[]): Promise<void>;
+  /** Gets the first file ready; resolves when that has worked, or `onWritable` was told that it has not. */
+  start(): Promise<void>;
+  /** Space was freed: worth another try. */
+  spaceFreed(): void;
+  /** No more appends; resolves when the last segment is sealed as last and on disk, or when there was never one. */
+  end(): Promise<void>;
+  /** Stops trying; every append that still waits is answered. */
+  abandon(): void;
+  /** After `end` or `abandon`: resolves when no file is open or being made any more. */
+  close(): Promise<void>;
+  /** `seq` of the next line, and of the first that is not on disk. */
+  marks(): { appended: number; synced: number };
+  /** Whether a segment is open that holds lines on disk. */
+  isOpen(): boolean;
+}
+
+interface Segment {
+  number: number;
+  fd: number;
+  salt: Buffer;
+  seedCrc: number;
+  /** Bytes on disk, all frames whole. */
+  position: number;
+  batches: number;
+  /** Holds more than its `open` line. */
+  dirty: boolean;
+}
+
+/** Part of the reserve that stays free for what `beforeSeal` gives and the seal. */
+const SEAL_SHARE = 0.5;
+
+export function createCommit(options: CommitOptions, surroundings: CommitSurroundings): Commit {
+  const { files, limits, stream, clock } = options;
+  const batch = createBatch(limits.batchBytes);
+  const writer = createLineWriter(stream, batch, clock, options.openFields, options.privateKey);
+  const queue = createAppendQueue();
+  const stopped = new AbortController();
+
+  let state: 'ready' | 'repairing' | 'trial' | 'ended' = 'ready';
+  let current: Segment | null = null;
+  let prepared: { fd: number; number: number } | null = null;
+  let preparing: Promise<void> | null = null;
+  let prepareTimer: NodeJS.Timeout | undefined;
+  let prepareFailures = 0;
+  /** Consecutive times that a file failed. */
+  let fileFailures = 0;
+  let nextSegment = 0;
+  let naming: PreviousStream[] = [];
+  let named: (() => void) | null = null;
+  /** Why no next file can be had. */
+  let blocked: Obstacle | null = null;
+  /** Why the last file failed, until another one works. */
+  let broken: Obstacle | null = null;
+  let announced: Obstacle | null = null;
+  let scheduled = false;
+  let inFlight: { bytes: number; seal: { last: boolean } | null; startedUs: number } | null = null;
+  let answers: Pending[] = [];
+  let synced = 0;
+  let ageTimer: NodeJS.Timeout | undefined;
+  let ageDue = false;
+  let ending: (() => void) | null = null;
+  let quiet: (() => void) | null = null;
+  let started: (() => void) | null = null;
+  /** What `beforeSeal` gave for the batch on its way. */
+  let sealTails: LineTail[] = [];
+
+  function schedule(): void {
+    if (scheduled || inFlight !== null) return;
+    scheduled = true;
+    // After the poll phase: what all of its sockets brought goes into one batch.
+    setImmediate(compose);
+  }
+
+  /** The segment has reached its size, counting the batch that is being composed. */
+  function isFull(segment: Segment): boolean {
+    return segment.position + FRAME_HEAD_BYTES + batch.size >= limits.segmentBytes;
+  }
+
+  function reserveIsUsed(segment: Segment): boolean {
+    return (
+      segment.position + FRAME_HEAD_BYTES + batch.size >=
+      limits.segmentBytes + limits.reserveBytes * SEAL_SHARE
+    );
+  }
+
+  function obstacle(): Obstacle | null {
+    if (broken !== null) return broken;
+    return blocked !== null && (current === null || isFull(current)) ? blocked : null;
+  }
+
+  function announce(): void {
+    const now = obstacle();
+    if (now?.reason === announced?.reason) return;
+    announced = now;
+    options.onWritable(now === null ? { writable: true } : { writable: false, ...now });
+  }
+
+  function prepareNext(): void {
+    if (preparing !== null || prepared !== null || state === 'repairing' || state === 'ended') return;
+    clearTimeout(prepareTimer);
+    const number = nextSegment;
+    preparing = surroundings.prepare(number, broken !== null).then(
+      (fd) => {
+        preparing = null;
+        prepared = { fd, number };
+        prepareFailures = 0;
+        blocked = null;
+        if (state === 'ready') started?.();
+        schedule();
+      },
+      (error: unknown) => {
+        preparing = null;
+        if (stopped.signal.aborted) return;
+        prepareFailures += 1;
+        surroundings.problem(error);
+        blocked = obstacleOf(error, 'the spool has no file for the next segment');
+        prepareTimer = setTimeout(prepareNext, backoffMs(prepareFailures));
+        announce();
+        started?.();
+        schedule();
+      },
+    );
+  }
+
+  function begin(): Segment {
+    const { fd, number } = prepared as { fd: number; number: number };
+    prepared = null;
+    nextSegment = number + 1;
+    ageDue = false;
+    const salt = randomBytes(SALT_BYTES);
+    return { number, fd, salt, seedCrc: saltCrc(salt), position: 0, batches: 0, dirty: false };
+  }
+
+  function soil(segment: Segment): void {
+    if (segment.dirty) return;
+    segment.dirty = true;
+    ageTimer = setTimeout(() => {
+      ageDue = true;
+      schedule();
+    }, limits.sealAfterMs);
+  }
+
+  /** Takes lines from the queue into the batch, as far as batch and segment go. */
+  function fill(segment: Segment): void {
+    for (let next = queue.first(); next !== undefined; next = queue.first()) {
+      while (next.taken < next.lines.length) {
+        if (batch.size >= limits.batchBytes) return;
+        if (isFull(segment)) {
+          if (blocked === null || (next.closing && reserveIsUsed(segment))) return;
+          if (!next.closing) {
+            next.error = refusal(blocked, next.taken);
+            break;
+          }
+        }
+        soil(segment);
+        writer.line(next.lines[next.taken] as LineTail);
+        next.taken += 1;
+      }
+      answers.push(next);
+      queue.shift();
+    }
+  }
+
+  /** How the segment ends with this batch, or null. */
+  function sealing(segment: Segment): SealHow | null {
+    if (ending !== null && queue.length === 0) return 'shutdown';
+    if (isFull(segment) && (blocked === null || reserveIsUsed(segment))) return 'size';
+    return ageDue && segment.dirty ? 'age' : null;
+  }
+
+  function compose(): void {
+    scheduled = false;
+    if (inFlight !== null || state === 'ended') return;
+    announce();
+    const wanted = queue.length > 0 || state === 'trial' || (ending !== null && nextSegment > 0);
+    if (state === 'repairing' || (current === null && (prepared === null || !wanted))) {
+      const why = obstacle();
+      if (why !== null) queue.refuse(why);
+      if (ending !== null && nextSegment === 0 && queue.length === 0) finish();
+      return;
+    }
+    batch.clear();
+    current ??= begin();
+    if (current.batches === 0) {
+      writer.open(current.number, naming);
+      if (naming.length > 0) soil(current);
+    }
+    // A trial risks nobody's lines.
+    if (state !== 'trial') fill(current);
+    const how = state === 'trial' ? null : sealing(current);
+    if (how !== null) {
+      sealTails = options.beforeSeal?.() ?? [];
+      for (const tail of sealTails) writer.line(tail);
+      writer.seal(how, how === 'shutdown');
+      clearTimeout(ageTimer);
+    }
+    if (batch.size === 0) answer(null);
+    else issue(current, how);
+    const half = current.position + batch.size > limits.segmentBytes / 2;
+    if ((half || how !== null) && how !== 'shutdown') prepareNext();
+  }
+
+  function issue(segment: Segment, how: SealHow | null): void {
+    const header = segment.batches === 0 ? { stream, segment: segment.number, salt: segment.salt } : null;
+    const bytes = batch.frame(segment.batches, segment.seedCrc, header);
+    inFlight = {
+      bytes: bytes.length,
+      seal: how === null ? null : { last: how === 'shutdown' },
+      startedUs: 0,
+    };
+    files.write(segment.fd, bytes, segment.position, written);
+  }
+
+  function written(error: Error | null): void {
+    if (error !== null) {
+      fail(error, 'write');
+      return;
+    }
+    (inFlight as { startedUs: number }).startedUs = clock.monotonicUs();
+    files.syncData((current as Segment).fd, onDisk);
+  }
+
+  function onDisk(error: Error | null): void {
+    if (error !== null) {
+      fail(error, 'sync');
+      return;
+    }
+    const segment = current as Segment;
+    const { bytes, seal, startedUs } = inFlight as NonNullable<typeof inFlight>;
+    inFlight = null;
+    quiet?.();
+    options.onSync?.(clock.monotonicUs() - startedUs);
+    segment.position += bytes;
+    segment.batches += 1;
+    synced = writer.nextSeq;
+    batch.clear();
+    sealTails = [];
+    if (segment.batches === 1) opened(segment);
+    if (seal !== null) {
+      current = null;
+      // The descriptor is of no use any more; what was synced through it stays synced whatever its close says.
+      files.close(segment.fd).catch(() => {});
+      surroundings.sealed(segment.number, segment.position, seal.last);
+      if (seal.last) finish();
+    }
+    const partial = queue.first();
+    if (partial !== undefined) partial.synced = partial.taken;
+    announce();
+    answer(null);
+    if (queue.length > 0 || ending !== null || ageDue) schedule();
+  }
+
+  function opened(segment: Segment): void {
+    surroundings.opened(segment.number);
+    naming = [];
+    if (state === 'trial') {
+      state = 'ready';
+      broken = null;
+      fileFailures = 0;
+      schedule();
+    }
+    named?.();
+    started?.();
+  }
+
+  /** Answers the appends whose last line was in the batch. */
+  function answer(failure: ((pending: Pending) => SpoolError) | null): void {
+    const answered = answers;
+    answers = [];
+    for (const pending of answered) pending.durable(failure === null ? pending.error : failure(pending));
+  }
+
+  function fail(error: Error, what: 'write' | 'sync'): void {
+    inFlight = null;
+    quiet?.();
+    if (state === 'ended') return;
+    const segment = current as Segment;
+    const wasTrial = state === 'trial';
+    surroundings.problem(error);
+    const message = `${what} of segment ${segment.number} in the spool failed: ${error.message}`;
+    current = null;
+    state = 'repairing';
+    fileFailures += 1;
+    broken = obstacleOf(error, `${what} of segment ${segment.number} in the spool failed`);
+    clearTimeout(ageTimer);
+    batch.clear();
+    writer.rewind(synced);
+    announce();
+    started?.();
+    const failure = (pending: Pending) => lost(message, error, pending.synced);
+    answer(failure);
+    if (wasTrial) queue.refuse(broken);
+    else queue.fail(failure);
+    // Nobody waits for these, so that nobody else could write them again.
+    if (sealTails.length > 0) queue.push(sealTails, () => {}, true);
+    sealTails = [];
+    void repair(segment);
+  }
+
+  async function repair(failed: Segment): Promise<void> {
+    await preparing;
+    clearTimeout(prepareTimer);
+    await files.close(failed.fd).catch(() => {});
+    if (prepared !== null) await files.close(prepared.fd).catch(() => {});
+    const unused = prepared?.number;
+    prepared = null;
+    blocked = null;
+    const { signal } = stopped;
+    const root = await untilDone(
+      async () => {
+        if (unused !== undefined) await surroundings.discard(unused);
+        if (failed.batches > 0)
+          return await surroundings.salvage(failed.number, failed.position, writer.sealTime());
+        await surroundings.discard(failed.number);
+        return null;
+      },
+      (error) => {
+        surroundings.problem(error);
+        broken = obstacleOf(error, `what segment ${failed.number} of the spool held can't be saved`);
+      },
+      signal,
+    );
+    if (root !== null) {
+      writer.continueAfter(root);
+      synced = writer.nextSeq;
+    }
+    nextSegment = failed.batches > 0 ? failed.number + 1 : failed.number;
+    if (fileFailures > 1) await pause(backoffMs(fileFailures - 1), undefined, { signal }).catch(() => {});
+    if (signal.aborted) return;
+    state = 'trial';
+    prepareNext();
+  }
+
+  function finish(): void {
+    state = 'ended';
+    clearTimeout(ageTimer);
+    clearTimeout(prepareTimer);
+    stopped.abort();
+    const done = ending;
+    ending = null;
+    done?.();
+  }
+
+  return {
+    append(lines, durable, closing) {
+      if (ending !== null || state === 'ended') {
+        const hint = 'The recorder is shutting down; send the request to another instance, or again later.';
+        queueMicrotask(() => durable(new SpoolError('drained', 'the stream has ended', hint)));
+        return;
+      }
+      queue.push(lines, durable, closing);
+      schedule();
+    },
+    openNaming(previousStreams) {
+      naming = previousStreams;
+      state = 'trial';
+      return new Promise((resolve) => {
+        named = resolve;
+      });
+    },
+    start() {
+      return new Promise((resolve) => {
+        started = resolve;
+        prepareNext();
+      });
+    },
+    spaceFreed() {
+      if (blocked !== null) prepareNext();
+    },
+    end() {
+      const tails = options.beforeSeal?.() ?? [];
+      if (tails.length > 0 && state !== 'ended') queue.push(tails, () => {}, true);
+      return new Promise((resolve) => {
+        if (state === 'ended') return resolve();
+        ending = resolve;
+        if (prepared === null && current === null) prepareNext();
+        schedule();
+      });
+    },
+    abandon() {
+      if (state === 'ended') return;
+      finish();
+      const hint = 'The spool keeps what was on disk; the next start finishes it.';
+      const failure = (pending: Pending) =>
+        new SpoolError('drained', 'the recorder ends before this was on disk', hint, null, pending.synced);
+      answer(failure);
+      queue.fail(failure);
+    },
+    async close() {
+      await preparing;
+      if (inFlight !== null) {
+        await new Promise<void>((resolve) => {
+          quiet = resolve;
+        });
+      }
+      if (prepared !== null) await files.close(prepared.fd).catch(() => {});
+      if (current !== null) await files.close(current.fd).catch(() => {});
+      prepared = null;
+    },
+    isOpen: () => current !== null && current.batches > 0,
+    marks: () => ({ appended: writer.nextSeq, synced }),
+  };
+}
+
+function obstacleOf(error: unknown, what: string): Obstacle {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  const why = error instanceof Error ? error.message : String(error);
+  return { reason: full ? 'spool_full' : 'spool_failed', message: `${what}: ${why}` };
+}

@@ -1,0 +1,239 @@
+/**
+ * Owns the making of a spool out of its parts, and its life: claim, recovery, writing, drain.
+ * Invariant: the directory is claimed from before the first look at it until the last touch.
+ */
+import type { KeyObject } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { PreviousStream } from '@mcp-recorder/recording/format/line';
+import type { Clock } from '@mcp-recorder/recording/format/time';
+import { createAcks } from './acks.ts';
+import type { Obstacle } from './append-queue.ts';
+import { claimDirectory, unusable } from './claim.ts';
+import { type Commit, type CommitLimits, createCommit } from './commit.ts';
+import type { SpoolFiles } from './files.ts';
+import { createHoldings } from './holdings.ts';
+import { takeInventory } from './inventory.ts';
+import type { OpenFields } from './line-writer.ts';
+import { parseSegmentName, segmentPath, streamPath } from './paths.ts';
+import { type RecoveredStream, recoverStream, settleFiles } from './recover.ts';
+import { untilDone } from './retry.ts';
+import { createSalvage } from './salvage.ts';
+import { createSealer } from './sealer.ts';
+import { createSegmentFiles } from './segment-files.ts';
+import type { LineTail, SealedObject, Spool } from './spool.ts';
+import { createSpace } from './space.ts';
+
+export interface SpoolOptions {
+  /** Created when missing. */
+  directory: string;
+  /** ULID of this process's stream. */
+  stream: string;
+  openFields: OpenFields;
+  /** Ed25519; its public half stands in `openFields`. */
+  privateKey: KeyObject;
+  files: SpoolFiles;
+  clock: Clock;
+  limits: Partial<CommitLimits> & {
+    /** Bytes that all files of the spool together may take. */
+    sizeLimit: number;
+  };
+  /** Whether memory will do as spool: nothing in it survives the machine. */
+  allowTmpfs: boolean;
+  /** Told when the spool ceases to take lines, and when it takes them again. */
+  onWritable(state: { writable: true } | ({ writable: false } & Obstacle)): void;
+  /** Lines that the segment should still get before it is sealed. */
+  beforeSeal?: () => LineTail[];
+  /** Told of every object that is ready for upload; not before `openSpool` has resolved. */
+  handOver(object: SealedObject): void;
+  /** Duration of each fdatasync, microseconds. */
+  onSync?: (durationUs: number) => void;
+  /** Told of what failed and is tried again, and of what was put into quarantine. */
+  onProblem?: (message: string) => void;
+}
+
+/** What the uploader needs of the spool, beside what the recorder does. */
+export interface SpoolControl extends Spool {
+  /** The store has the object: its file may go. */
+  confirm(object: SealedObject): void;
+  objectBytes(object: SealedObject): Promise<Buffer>;
+}
+
+const DEFAULT_LIMITS: CommitLimits = {
+  segmentBytes: 16 * 1024 * 1024,
+  reserveBytes: 1024 * 1024,
+  batchBytes: 256 * 1024,
+  sealAfterMs: 5000,
+};
+/** So many fit into one `open` line; the next start names the others. */
+const MAX_NAMED = 5000;
+
+/**
+ * Opens the spool of one process: claims the directory, brings what earlier processes left there into the form that is uploaded, and
+ * gets ready to write. When the disk refuses the first file the spool opens all the same, says so through `onWritable`, and heals itself.
+ * @throws SpoolDirectoryError when the directory is in use, is memory, or can't be used at all
+ */
+export async function openSpool(options: SpoolOptions): Promise<SpoolControl> {
+  const { directory, files, allowTmpfs } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { segmentBytes, sizeLimit } = limits;
+  const fileBytes = segmentBytes + limits.reserveBytes;
+  const release = await claimDirectory({
+    directory,
+    files,
+    allowTmpfs,
+    segmentBytes,
+    fileBytes,
+    sizeLimit,
+  });
+  try {
+    return await openClaimed({ ...options, limits }, fileBytes, release);
+  } catch (error) {
+    release();
+    throw unusable(directory, error);
+  }
+}
+
+async function openClaimed(
+  options: SpoolOptions & { limits: CommitLimits },
+  fileBytes: number,
+  release: () => void,
+): Promise<SpoolControl> {
+  const { directory, stream, files, clock, privateKey } = options;
+  const space = createSpace(options.limits.sizeLimit);
+  const segmentFiles = createSegmentFiles(directory, files, space, fileBytes);
+  const acks = createAcks();
+  const stopped = new AbortController();
+  const early: SealedObject[] = [];
+  let handOver = (object: SealedObject): void => void early.push(object);
+  let lastProblem: string | null = null;
+  let writing: Commit | null = null;
+
+  const problem = (error: unknown): void => {
+    lastProblem = error instanceof Error ? error.message : String(error);
+    options.onProblem?.(lastProblem);
+  };
+  const holdings = createHoldings(directory, files, space, () => writing?.spaceFreed());
+  const hold = (object: SealedObject): void => {
+    holdings.add(object);
+    handOver(object);
+  };
+  const sealer = createSealer(files, segmentFiles, hold, problem);
+  const ownPath = (segment: number) => segmentPath(directory, stream, segment, 'spool');
+
+  const inventory = await takeInventory(directory, files, space, segmentFiles, fileBytes);
+  let { quarantined } = inventory;
+  const parts = { directory, ownStream: stream, privateKey, files, segmentFiles, clock };
+  const settled: RecoveredStream[] = [];
+  const named: RecoveredStream[] = [];
+  const previousStreams: PreviousStream[] = [];
+  for (const dead of inventory.streams) {
+    const found = await recoverStream(dead, parts, space);
+    if (found.head >= 0) holdings.reached(dead, found.head);
+    for (const object of found.ready) hold(object);
+    if (found.failure !== null) problem(found.failure);
+    else if (found.names.length === 0) settled.push(found);
+    else if (previousStreams.length + found.names.length <= MAX_NAMED) {
+      named.push(found);
+      previousStreams.push(...found.names);
+    }
+  }
+  await files.makeDirectory(streamPath(directory, stream));
+
+  const salvage = createSalvage(directory, stream, files, segmentFiles, privateKey, hold);
+  const commit = createCommit(options, {
+    prepare: (segment, fresh) => segmentFiles.prepare(ownPath(segment), fresh),
+    discard: (segment) => segmentFiles.discard(ownPath(segment)),
+    opened: (segment) => holdings.reached(stream, segment),
+    sealed: (segment, bytes) => sealer.take({ directory, stream, segment }, bytes),
+    salvage,
+    problem,
+  });
+  writing = commit;
+
+  async function settle(streams: RecoveredStream[]): Promise<void> {
+    for (const found of streams) {
+      const attempt = async () => {
+        await settleFiles(found, segmentFiles, space, files);
+        return true;
+      };
+      if ((await untilDone(attempt, problem, stopped.signal)) === null) return;
+      quarantined += found.quarantined;
+      if (found.quarantined > 0)
+        problem(`${found.quarantined} files of stream ${found.stream} were put into quarantine`);
+      if (found.resealed !== null) hold(found.resealed);
+      holdings.settle(found.stream);
+    }
+  }
+  const naming = previousStreams.length > 0 ? commit.openNaming(previousStreams) : Promise.resolve();
+  const settling = settle(settled).then(async () => {
+    await naming;
+    await settle(named);
+  });
+  await commit.start();
+  setImmediate(() => {
+    handOver = options.handOver;
+    for (const object of early.splice(0)) options.handOver(object);
+  });
+
+  /** Everything on disk, sealed as last, uploaded, and the directory left empty. */
+  async function finish(): Promise<void> {
+    await commit.end();
+    await sealer.idle();
+    await settling;
+    await commit.close();
+    // The file that was made ready and never used.
+    for (const name of await files.list(streamPath(directory, stream))) {
+      const found = parseSegmentName(name);
+      if (found?.kind === 'spool') await segmentFiles.discard(ownPath(found.segment));
+    }
+    holdings.settle(stream);
+    await holdings.allConfirmed();
+    await holdings.swept();
+    await segmentFiles.clear();
+  }
+
+  /** Nothing is begun any more; the claim ends when what was begun has ended. */
+  function stop(): Promise<void> {
+    commit.abandon();
+    stopped.abort();
+    sealer.stop();
+    holdings.close();
+    return Promise.allSettled([commit.close(), sealer.idle(), holdings.swept()]).then(release);
+  }
+
+  return {
+    stream,
+    append: (lines, durable, how) => commit.append(lines, durable, how?.closing === true),
+    status: () => ({
+      stream,
+      watermarks: { ...commit.marks(), acked: acks.upTo },
+      bytes: space.used,
+      sizeLimit: space.limit,
+      sealedWaiting: sealer.waiting + holdings.waiting,
+      quarantined,
+      lastProblem,
+    }),
+    confirm(object) {
+      if (object.stream === stream) acks.confirmed(object);
+      holdings.confirm(object);
+    },
+    objectBytes: (object) => files.read(object.path),
+    async drain(deadlineMs) {
+      const late = new AbortController();
+      const done = finish().then(
+        () => true,
+        (error: unknown) => {
+          problem(error);
+          return false;
+        },
+      );
+      const deadline = pause(deadlineMs, false, { signal: late.signal }).catch(() => false);
+      const clean = await Promise.race([done, deadline]);
+      late.abort();
+      const left = sealer.waiting + holdings.waiting + (commit.isOpen() ? 1 : 0);
+      const stopping = stop();
+      if (clean) await stopping;
+      return { uploaded: left === 0, left };
+    },
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * Owns the way of finished segment files to objects, one at a time and in order.
+ * Invariant: an object is handed over only when it is on disk and the file it was made from is gone for good, so that no start makes
+ * another object of the same segment.
+ */
+import type { SpoolFiles } from './files.ts';
+import { type EncodedObject, encodeObject, readSegmentFile, type SegmentPlace } from './object-file.ts';
+import { segmentPath } from './paths.ts';
+import { untilDone } from './retry.ts';
+import type { SegmentFiles } from './segment-files.ts';
+import { SegmentDamage } from './segment-lines.ts';
+import type { SealedObject } from './spool.ts';
+
+export interface Sealer {
+  /** Takes a complete segment file that holds `bytes` bytes of frames. */
+  take(place: SegmentPlace, bytes: number): void;
+  /** Segments that are not objects yet. */
+  readonly waiting: number;
+  /** Resolves when all that was taken is handed over, or was given up. */
+  idle(): Promise<void>;
+  stop(): void;
+}
+
+/** Writes an object's file; when the disk is full, spares make way for it. */
+export async function writeObject(
+  encoded: EncodedObject,
+  files: SpoolFiles,
+  segmentFiles: SegmentFiles,
+): Promise<void> {
+  for (;;) {
+    try {
+      await files.writeWhole(encoded.object.path, encoded.bytes);
+      return;
+    } catch (error) {
+      const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
+      if (!full || !(await segmentFiles.sacrifice())) throw error;
+    }
+  }
+}
+
+/**
+ * @param handOver told of each object
+ * @param problem told of each failure (tried again), and of damage (given up: the next start puts the file into quarantine)
+ */
+export function createSealer(
+  files: SpoolFiles,
+  segmentFiles: SegmentFiles,
+  handOver: (object: SealedObject) => void,
+  problem: (error: unknown) => void,
+): Sealer {
+  const stopped = new AbortController();
+  let work: Promise<void> = Promise.resolve();
+  let waiting = 0;
+
+  async function seal(place: SegmentPlace, bytes: number): Promise<void> {
+    const { directory, stream, segment } = place;
+    const path = segmentPath(directory, stream, segment, 'spool');
+    const encoded = await untilDone(
+      async () => {
+        try {
+          const made = await encodeObject(await readSegmentFile(files, place, bytes), place);
+          await writeObject(made, files, segmentFiles);
+          return made;
+        } catch (error) {
+          if (error instanceof SegmentDamage) return error;
+          throw error;
+        }
+      },
+      problem,
+      stopped.signal,
+    );
+    if (encoded === null) return;
+    if (encoded instanceof SegmentDamage) {
+      problem(encoded);
+      return;
+    }
+    let first = true;
+    const gone = await untilDone(
+      async () => {
+        const again = !first;
+        first = false;
+        await (again ? segmentFiles.discard(path) : segmentFiles.retire(path));
+        return true;
+      },
+      problem,
+      stopped.signal,
+    );
+    if (gone === true) handOver(encoded.object);
+  }
+
+  return {
+    take(place, bytes) {
+      waiting += 1;
+      work = work.then(async () => {
+        await seal(place, bytes);
+        waiting -= 1;
+      });
+    },
+    get waiting() {
+      return waiting;
+    },
+    idle: () => work,
+    stop: () => stopped.abort(),
+  };
+}
