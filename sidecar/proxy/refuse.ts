@@ -37,7 +37,9 @@ export function refuse(
   const data = detail.message === undefined ? detail.data : { detail: detail.message, ...detail.data };
   const { contentType, body } = refusalBody(reason, detail.rpcIds ?? [], detail.batch ?? false, data);
   const bytes = Buffer.from(body);
-  const unread = !request.complete;
+  const { headers } = request;
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  const unread = hasBody && !request.complete;
   if (unread || context.draining) response.shouldKeepAlive = false;
   response.sendDate = false;
   response.writeHead(status, {

@@ -96,8 +96,9 @@ it('passes an event as soon as it is whole, and a part of one within moments', a
 });
 
 it('passes lines of JSON under application/json as they come, and finds their messages', async () => {
+  const call = '{"jsonrpc":"2.0","id":9,"method":"tools/call"}';
   await client.send(
-    'POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 52\r\n\r\n{"jsonrpc":"2.0","id":9,"method":"tools/call"        }',
+    `POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ${call.length}\r\n\r\n${call}`,
   );
   const upstream = await server.accept();
   await upstream.message();
