@@ -1,4 +1,4 @@
--- Views over a recording for DuckDB 1.3 and later, which need nothing of mcp-recorder's own.
+-- Views over a recording for DuckDB (tested with 1.5), which need nothing of mcp-recorder's own.
 --
 --   SET VARIABLE store = 'recordings';       -- a directory, or s3://bucket/prefix with DuckDB's httpfs
 --   .read schema/duckdb.sql
