@@ -13,7 +13,7 @@ import { type Running, runRecorder, stopSignal } from '../cli/recorder-run.ts';
 
 const START_TIMEOUT_MS = 30_000;
 const root = path.join(import.meta.dirname, '..');
-const store = path.join(root, 'recordings');
+const store = path.resolve('recordings');
 
 const stop = stopSignal();
 const port = await freePort();
@@ -36,15 +36,14 @@ try {
 
 function introduce({ url, statusUrl }: Running): void {
   const call = '--transport http --method tools/call --tool-name echo --tool-arg message=hello';
-  const here = path.relative(process.cwd(), store) || '.';
   process.stdout.write(`
 A real MCP server (server-everything) runs behind the recorder.
 
   MCP endpoint  ${url}
   Call it       npx mcp-inspector --cli ${url} ${call}
   Recording     ${store} (readable some seconds after each call)
-  Read it       npx mcp-recorder show ${here} --last
-  Verify it     npx mcp-recorder verify ${here}
+  Read it       npx mcp-recorder show recordings --last
+  Verify it     npx mcp-recorder verify recordings
   Status        ${statusUrl}
 
 Ctrl-C seals the recording and says what was recorded.

@@ -90,7 +90,10 @@ describe('mcp-recorder record', () => {
       id: 1,
       result: { content: [{ text: 'hello' }] },
     });
-    expect(await (await fetch(status)).json()).toMatchObject({ stream: expect.any(String) });
+    expect(await (await fetch(status)).json()).toMatchObject({
+      name: 'demo',
+      spool: { stream: expect.any(String) },
+    });
 
     const { code } = await recorder.stop('SIGTERM');
     expect(code).toBe(0);
