@@ -24,7 +24,7 @@ export interface Namings {
   of(stream: string): readonly Naming[];
   /**
    * Checks a recovered seal against the word and the key of the stream that made it. Null when it is right, or when that
-   * stream's first segment is not in the store (yet): then nothing can be said.
+   * stream's first segment is not in the store yet: then nothing can be said.
    */
   checkRecoveredSeal(
     seal: NonNullable<CheckedSegment['sealToCheck']>,
@@ -53,15 +53,36 @@ export function collectNamings(streams: ReadonlyMap<string, Segments>): Namings 
     }
   }
   const of = (stream: string): readonly Naming[] => byStream.get(stream) ?? [];
+  const isSettled = (stream: string): boolean => {
+    const seen = new Set<string>();
+    const waiting = [stream];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      for (const { sealed } of streams.get(next)?.segments.values() ?? []) {
+        if (sealed?.last === true) return true;
+      }
+      for (const { by } of of(next)) waiting.push(by);
+    }
+    return false;
+  };
   return {
     streams: () => byStream.keys(),
     of,
     checkRecoveredSeal({ recoveredBy, line, claim }) {
       const { stream, segment, root } = claim;
       const opened = streams.get(recoveredBy)?.segments.get(0)?.opened;
-      if (recoveredBy === stream)
+      if (recoveredBy === stream) {
         return { code: 'recovery', message: 'it says that its own stream recovered it' };
-      if (opened === undefined || opened === null) return null;
+      }
+      if (opened === undefined || opened === null) {
+        // It may be on its way as long as a process lives that could have it in its spool.
+        if (!of(stream).some(({ by }) => isSettled(by))) return null;
+        return {
+          code: 'recovery',
+          message: `its seal is by stream ${recoveredBy}, of which the store has no segment 0`,
+        };
+      }
       const named = of(stream).some((n) => n.by === recoveredBy && n.segment === segment && n.root === root);
       if (!named) {
         return {
@@ -70,25 +91,11 @@ export function collectNamings(streams: ReadonlyMap<string, Segments>): Namings 
         };
       }
       const publicKey = parsePublicKey(opened.publicKey);
-      if (publicKey === null)
-        return { code: 'signature', message: `stream ${recoveredBy} has no usable public key` };
-      const wrong = checkSeal(line, claim, publicKey);
+      const wrong = publicKey === null ? 'that stream has no usable key' : checkSeal(line, claim, publicKey);
       return wrong === null
         ? null
         : { code: 'signature', message: `its recovered seal does not hold: ${wrong}` };
     },
-    isSettled(stream) {
-      const seen = new Set<string>();
-      const waiting = [stream];
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        if (seen.has(next)) continue;
-        seen.add(next);
-        for (const { sealed } of streams.get(next)?.segments.values() ?? []) {
-          if (sealed?.last === true) return true;
-        }
-        for (const { by } of of(next)) waiting.push(by);
-      }
-      return false;
-    },
+    isSettled,
   };
 }
