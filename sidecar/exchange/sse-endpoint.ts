@@ -13,7 +13,9 @@ export interface RecordedEndpoint {
 
 /** @param data a URI reference, as the server sent it */
 export function maskEndpoint(data: string, hashSession: (id: string) => string): RecordedEndpoint {
-  return { data: recordedTarget(data, hashSession).target, absoluteOrigin: originOf(data.trim()) };
+  const reference = data.trim();
+  const { target } = recordedTarget(reference, hashSession);
+  return { data: data.replace(reference, () => target), absoluteOrigin: originOf(target) };
 }
 
 /** Browsers and SDKs read a reference with two slashes or backslashes in front as another authority (WHATWG URL). */
@@ -23,6 +25,6 @@ function originOf(reference: string): string | null {
     const { host, protocol } = new URL(reference, 'http://relative.invalid');
     return reference.includes(':') && !/^[\\/]/.test(reference) ? `${protocol}//${host}` : `//${host}`;
   } catch {
-    return reference.split(/[?#]/, 1)[0] as string;
+    return reference;
   }
 }

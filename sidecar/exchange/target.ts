@@ -58,7 +58,7 @@ function isSessionName(name: string): boolean {
 /** Only an absolute target (`http://user:secret@host/`) or an authority can carry credentials: a path begins with `/`. */
 function withoutUser(path: string): string {
   if (path.startsWith('/') && !path.startsWith('//')) return path;
-  return path.replace(/^([a-z][a-z0-9+.-]*:)?(\/\/)?[^/@]*@/i, `$1$2${MASKED_USER}@`);
+  return path.replace(/^((?:[a-z][a-z0-9+.-]*:)?[\\/]{2})?[^\\/]*@/i, `$1${MASKED_USER}@`);
 }
 
 /** As a form decodes it; as it stands when its percent signs are no encoding. */
