@@ -139,7 +139,7 @@ function* linesOf(
 }
 
 /** The line in these bytes, or null when they hold none of version 1. Columns that this version does not know are dropped. */
-export function parseLine(bytes: Buffer): Line | null {
+function parseLine(bytes: Buffer): Line | null {
   try {
     const parsed = lineSchema.safeParse(JSON.parse(bytes.toString('utf8')));
     return parsed.success ? parsed.data : null;

@@ -3,7 +3,7 @@
  * Invariant: a file under an object's name is whole and durable before anyone is told so: it is written and synced under a temporary
  * name in the same directory, then linked to its own (never over another), then the directory is synced.
  */
-import { hash, randomUUID } from 'node:crypto';
+import { randomUUID, subtle } from 'node:crypto';
 import path from 'node:path';
 import { nodeDirectoryFiles, type DirectoryFiles, type OpenFile } from './directory-files.ts';
 import { directoryFailure, systemCode } from './directory-failure.ts';
@@ -15,6 +15,11 @@ import { StoreError, type ListOptions, type ObjectStore, type PutOutcome } from 
 const TEMPORARY_PREFIX = '.put-';
 /** A temporary file this old belongs to a process that died: no put takes an hour. */
 const STALE_AFTER_MS = 3_600_000;
+
+/** Hex SHA-256, computed on the thread pool: a whole segment at once would hold up every exchange of the recorder. */
+async function sha256Of(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
+}
 
 /**
  * A store in `root`, which is made by the first put. Several processes may use one root.
@@ -33,7 +38,7 @@ export function createDirectoryStore(root: string, files: DirectoryFiles = nodeD
     signal?: AbortSignal,
   ): Promise<PutOutcome> {
     requireKey('put', key);
-    if (hash('sha256', bytes) !== sha256.toLowerCase()) {
+    if ((await sha256Of(bytes)) !== sha256.toLowerCase()) {
       const hint = 'The bytes do not have the SHA-256 that was announced: they were changed in memory.';
       throw new StoreError('invalid', 'put', key, hint);
     }
@@ -76,7 +81,7 @@ export function createDirectoryStore(root: string, files: DirectoryFiles = nodeD
     // Whoever put it may have died before it was durable, and our caller may delete its own copy on this answer.
     await files.syncFile(target);
     await files.syncDirectory(directory);
-    return { outcome: 'exists', sha256: hash('sha256', await files.read(target)) };
+    return { outcome: 'exists', sha256: await sha256Of(await files.read(target)) };
   }
 
   async function writeAndSync(file: OpenFile, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {

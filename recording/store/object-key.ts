@@ -11,7 +11,7 @@ const MAX_PART_BYTES = 255;
  * Says what is wrong with a key, or null when it can be used.
  * Parts that begin with a dot are refused because adapters keep their own temporary files under such names.
  */
-export function keyFault(key: string): string | null {
+function keyFault(key: string): string | null {
   if (key === '') return 'it is empty';
   if (!key.isWellFormed()) return 'it is no valid Unicode';
   if (key.includes('\0')) return 'it contains NUL';

@@ -59,6 +59,17 @@ describe('verifying a store', () => {
     expect(progress).toEqual([1, 2, 3]);
   });
 
+  it('explains the golden fixtures', async () => {
+    const fixtures = createDirectoryStore(path.join(import.meta.dirname, '../fixtures/store'));
+    const report = await verifyStore(fixtures, { expectClosed: true });
+    expect(report).toMatchObject({ explained: true });
+    expect(report.streams.map(({ state }) => state).toSorted()).toEqual([
+      'complete',
+      'complete',
+      'recovered',
+    ]);
+  });
+
   it('finds many streams of many servers, whatever lies first', async () => {
     const other = createStreamBuilder({ stream: SECOND, startMs: START_MS, server: 'a' });
     await store(target, ...closedStream(), other.segment([], { last: true }));
