@@ -90,10 +90,20 @@ describe('mcp-recorder record', () => {
       id: 1,
       result: { content: [{ text: 'hello' }] },
     });
-    expect(await (await fetch(status)).json()).toMatchObject({
+    const told = await (await fetch(status)).json();
+    expect(told).toMatchObject({
       name: 'demo',
-      spool: { stream: expect.any(String) },
+      stream: expect.stringMatching(/^[0-9A-Z]{26}$/),
+      configuration: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      gate: { state: 'Open' },
+      watermarks: { appended: 5, synced: 5, acked: 0 },
+      spool: { size_limit_bytes: 536_870_912, quarantined: 0 },
+      recorded: { exchanges: 1, operations: 1 },
     });
+    const page = await fs.readFile(path.join(import.meta.dirname, '../../docs/configuration.md'), 'utf8');
+    const documented = JSON.parse(/```json\n([^]*?)```/.exec(page)?.[1] ?? '');
+    expect(Object.keys(told)).toEqual(Object.keys(documented));
+    expect(Object.keys(told.spool)).toEqual(Object.keys(documented.spool));
 
     const { code } = await recorder.stop('SIGTERM');
     expect(code).toBe(0);
