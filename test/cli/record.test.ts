@@ -90,7 +90,7 @@ describe('mcp-recorder record', () => {
       id: 1,
       result: { content: [{ text: 'hello' }] },
     });
-    const told = await (await fetch(status)).json();
+    const told = JSON.parse(await (await fetch(status)).text());
     expect(told).toMatchObject({
       name: 'demo',
       stream: expect.stringMatching(/^[0-9A-Z]{26}$/),
