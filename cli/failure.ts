@@ -14,15 +14,42 @@ export class CommandFailure extends Error {
 
 export const EXIT = { ok: 0, no: 1, failed: 2 } as const;
 
+/** What the system's codes say to people; a code that is not here is given as it is. */
+const REASONS: Record<string, string> = {
+  EACCES: 'permission denied',
+  EADDRINUSE: 'another process listens there',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EISDIR: 'it is a directory',
+  EIO: 'the disk failed',
+  ENOENT: 'there is no such file or directory',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of the path is no directory',
+  ENOTFOUND: 'there is no such host',
+  EROFS: 'the file system is read-only',
+};
+
 /** The message of any error, with its hint where it carries one, and never a stack. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if ('code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES') && 'port' in error) {
-    const at = `${'address' in error ? String(error.address) : ''}:${String(error.port)}`;
-    const why = error.code === 'EADDRINUSE' ? 'another process listens there' : 'not permitted';
+  const { code, syscall, path, address, hostname, port, hint }: SystemFailure = error;
+  const why = REASONS[String(code)] ?? String(code);
+  if (syscall === 'listen' || syscall === 'getaddrinfo') {
+    const place = address ?? hostname ?? '';
+    const at = port === undefined ? String(place) : `${String(place)}:${String(port)}`;
     return `Can't listen on ${at}: ${why}. Give another place: --listen HOST:PORT, or status.listen in the file.`;
   }
-  const hint =
-    'hint' in error && typeof error.hint === 'string' && error.hint !== '' ? `\n${error.hint}` : '';
-  return printableText(error.message + hint);
+  if (syscall !== undefined && path !== undefined) return printableText(`Can't use ${String(path)}: ${why}.`);
+  const advice = typeof hint === 'string' && hint !== '' ? `\n${hint}` : '';
+  return printableText(error.message + advice);
+}
+
+/** What errors of the system carry, and `hint` of our own. */
+interface SystemFailure extends Error {
+  code?: unknown;
+  syscall?: unknown;
+  path?: unknown;
+  address?: unknown;
+  hostname?: unknown;
+  port?: unknown;
+  hint?: unknown;
 }

@@ -168,6 +168,30 @@ describe('mcp-recorder record', () => {
     ]);
   });
 
+  it.each([
+    [
+      'a store below a file',
+      'file/store',
+      '127.0.0.1:0',
+      "Can't use .*/file/store.*: a part of the path is no directory\\.",
+    ],
+    [
+      'a host that is not ours',
+      'store',
+      '203.0.113.1:80',
+      "Can't listen on 203\\.0\\.113\\.1:80: this machine has no such address\\.",
+    ],
+  ])('is refused with 2 and one line for %s', async (_what, place, listen, expected) => {
+    await fs.writeFile(path.join(directory, 'file'), '');
+    const { code, stderr } = await run(
+      ...['record', '--upstream', upstreamUrl, '--store', path.join(directory, place), '--listen', listen],
+    );
+    expect([code, stderr.replace(/^\{.*\n/gm, '')]).toEqual([
+      2,
+      expect.stringMatching(`^mcp-recorder: ${expected}[^\n]*\n$`),
+    ]);
+  });
+
   it('is refused with 2 and every fault of the configuration', async () => {
     const { code, stdout, stderr } = await run('record', '--listen', 'x', '--name', 'A');
     expect([code, stdout]).toEqual([2, '']);
