@@ -37,9 +37,11 @@ export function encodeRecordedHeaders(raw: readonly string[], hashSession: HashS
       json += name.lastHeader;
     } else if (name.how === 'session') {
       json += `${name.beforeValue}${JSON.stringify(hashSession(value))}}`;
+    } else if (value.length > MAX_SEEN_LENGTH) {
+      json += `${name.beforeValue}${JSON.stringify(cut(value))}}`;
     } else {
       if (name.lastValue !== value) {
-        name.lastHeader = `${name.beforeValue}${JSON.stringify(cut(value))}}`;
+        name.lastHeader = `${name.beforeValue}${JSON.stringify(value)}}`;
         name.lastValue = value;
       }
       json += name.lastHeader;
@@ -117,9 +119,9 @@ interface SeenName {
   lastHeader: string;
 }
 
-/** Names come from clients, so only so many of them, and only short ones, are remembered. */
+/** Names and values come from clients, so only so many of them, and only short ones (in characters), are remembered. */
 const MAX_SEEN_NAMES = 512;
-const MAX_SEEN_LENGTH = 64;
+const MAX_SEEN_LENGTH = 128;
 const seenNames = new Map<string, SeenName>();
 
 function nameOf(rawName: string): SeenName {

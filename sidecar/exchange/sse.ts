@@ -74,7 +74,8 @@ export function createSseSplitter({ maxPendingBytes }: { maxPendingBytes: number
   function pieceOf(end: number, complete: boolean): SsePiece {
     const bytes = work.subarray(0, end);
     const { prefixEnd, bodyEnd, data, id, eventName, dataLines, dataTooLarge } = event.cutAt(bytes, complete);
-    work = work.subarray(end);
+    // An empty view would keep the memory of its chunk alive for as long as the stream is idle.
+    work = end === work.length ? NO_BYTES : work.subarray(end);
     room = null;
     lineStart = Math.max(0, lineStart - end);
     searched = Math.max(0, searched - end);

@@ -382,6 +382,25 @@ describe('for every message', () => {
     );
   });
 
+  it('treats every character as JSON.parse does: in a string, behind a backslash, in an escape, between tokens', () => {
+    for (let code = 0; code < 0x400; code += 1) {
+      const character = String.fromCharCode(code);
+      for (const text of [
+        `"${character}"`,
+        `"\\${character}"`,
+        `"\\u00${character}0"`,
+        `[1${character}]`,
+        character,
+      ]) {
+        expect(scanMessages(text).ok, JSON.stringify(text)).toBe(parses(text));
+      }
+    }
+    for (const code of [0x2028, 0x2029, 0x3000, 0xd800, 0xdfff, 0xfeff, 0xffff]) {
+      expect(scanMessages(`"${String.fromCharCode(code)}"`).ok).toBe(true);
+      expect(scanMessages(`${String.fromCharCode(code)}1`).ok).toBe(false);
+    }
+  });
+
   it('accepts exactly what JSON.parse accepts, white space and damage included', () => {
     const token = fc.constantFrom(
       ...[
