@@ -1,15 +1,19 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { Counter, Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatAddress } from '../../sidecar/config/address.ts';
+import { createMetrics } from '../../sidecar/metrics.ts';
 import { createStatusServer, type Readiness, type StatusServer } from '../../sidecar/status.ts';
 
 let server: StatusServer;
 let readiness: Readiness;
 let status: () => object;
-const registry = new Registry();
-new Counter({ name: 'mcp_recorder_test_total', help: 'Of this test.', registers: [registry] }).inc();
+const { registry } = createMetrics({
+  activeExchanges: () => 7,
+  activeStreams: () => 0,
+  gateOpen: () => true,
+  spool: () => ({ watermarks: { appended: 0, synced: 0, acked: 0 }, bytes: 0, sizeLimit: 0 }),
+});
 
 beforeEach(async () => {
   readiness = { ready: true, reasons: [] };
@@ -43,7 +47,7 @@ describe('the status port', () => {
   it('serves the metrics in the format of Prometheus', async () => {
     const response = await ask('/metrics');
     expect(response.headers.get('content-type')).toContain('text/plain; version=0.0.4');
-    expect(await response.text()).toContain('mcp_recorder_test_total 1');
+    expect(await response.text()).toContain('mcp_recorder_active_exchanges 7');
   });
 
   it('serves the status as JSON that no cache keeps', async () => {
