@@ -58,7 +58,7 @@ export async function startRecorder(
   configuration: Configuration,
   parts: RecorderParts = {},
 ): Promise<Recorder> {
-  const log = parts.log ?? pino({ level: configuration.log.level });
+  const log = parts.log ?? pino({ level: configuration.log.level }, pino.destination(2));
   const clock = createClock();
   const newId = createUlidFactory();
   const stream = newId();
