@@ -77,7 +77,7 @@ export function createSseSplitter({ maxPendingBytes }: { maxPendingBytes: number
     // An empty view would keep the memory of its chunk alive for as long as the stream is idle.
     work = end === work.length ? NO_BYTES : work.subarray(end);
     room = null;
-    lineStart = Math.max(0, lineStart - end);
+    lineStart = 0;
     searched = Math.max(0, searched - end);
     const body = bytes.toString('utf8', prefixEnd, bodyEnd);
     const sse = {

@@ -94,7 +94,7 @@ describe('routing headers', () => {
     expect(reason(classify({ text: named('é€') }, null, encoded('é€')))).toBe('pass');
     expect(reason(classify({ text: named('é€') }, null, Buffer.from('é€').toString('latin1')))).toBe('pass');
     expect(reason(classify({}, null, '=?base64?ZWNobw?='))).toBe('header_mismatch');
-    expect(reason(classify({}, null, '=?base64?/w==?='))).toBe('header_mismatch');
+    expect(reason(classify({ text: named('\ufffd') }, null, '=?base64?/w==?='))).toBe('header_mismatch');
   });
 
   it('say nothing about a body without a method, or a method without a name', () => {
@@ -104,6 +104,8 @@ describe('routing headers', () => {
       'pass',
     );
     expect(reason(classify({ method: 'GET', text: '' }, 'tools/call'))).toBe('pass');
+    const subscribe = '{"id":1,"method":"resources/subscribe","params":{"uri":"u"}}';
+    expect(reason(classify({ text: subscribe }, null, 'x'))).toBe('pass');
   });
 });
 
