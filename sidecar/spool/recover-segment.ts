@@ -39,7 +39,7 @@ export interface RecoveryParts {
 }
 
 /** A disk may fail once and not again; a file that can't be read so often is damaged. */
-const READ_TRIES = 3;
+const READ_TRIES = 5;
 
 async function readPatiently(files: SpoolFiles, path: string): Promise<Buffer> {
   for (let failures = 1; ; failures += 1) {
