@@ -50,6 +50,7 @@ function createForgetfulSpool(): Spool {
       sizeLimit: 0,
       sealedWaiting: 0,
       quarantined: 0,
+      lastProblem: null,
     }),
     drain: async () => ({ uploaded: true, left: 0 }),
   };
