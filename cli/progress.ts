@@ -27,7 +27,8 @@ export function createProgress(
       if (!to.isTTY || nowMs() < nextMs) return;
       nextMs = nowMs() + EVERY_MS;
       shown = true;
-      to.write(`\r\u001b[K${text.slice(0, to.columns - 1)}`);
+      // Some terminals say that they have no columns.
+      to.write(`\r\u001b[K${text.slice(0, (to.columns || 80) - 1)}`);
     },
     done() {
       if (shown) to.write('\r\u001b[K');
