@@ -165,28 +165,33 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   function prepareNext(): void {
     if (preparing !== null || prepared !== null || state === 'repairing' || state === 'ended') return;
     clearTimeout(prepareTimer);
-    const number = nextSegment;
-    preparing = surroundings.prepare(number, broken !== null).then(
-      (fd) => {
-        preparing = null;
-        prepared = { fd, number };
-        prepareFailures = 0;
-        blocked = null;
-        if (state === 'ready') started?.();
-        schedule();
-      },
-      (error: unknown) => {
-        preparing = null;
-        if (stopped.signal.aborted) return;
-        prepareFailures += 1;
-        surroundings.problem(error);
-        blocked = obstacleOf(error, 'the spool has no file for the next segment');
-        prepareTimer = setTimeout(prepareNext, backoffMs(prepareFailures));
-        announce();
-        started?.();
-        schedule();
-      },
-    );
+    preparing = prepare(nextSegment);
+  }
+
+  /** Never rejects: a failure is tried again. */
+  async function prepare(number: number): Promise<void> {
+    try {
+      prepared = { fd: await surroundings.prepare(number, broken !== null), number };
+      prepareFailures = 0;
+      blocked = null;
+      if (state === 'ready') started?.();
+    } catch (error) {
+      if (stopped.signal.aborted) return;
+      surroundings.problem(error);
+      prepareFailures += 1;
+      blocked = obstacleOf(error, 'the spool has no file for the next segment');
+      prepareTimer = setTimeout(prepareNext, backoffMs(prepareFailures));
+      announce();
+      started?.();
+    } finally {
+      preparing = null;
+    }
+    schedule();
+  }
+
+  /** For descriptors of no further use: what was synced through one stays synced, whatever its close says. */
+  async function closeFile(fd: number): Promise<void> {
+    await files.close(fd).catch(() => {});
   }
 
   function begin(): Segment {
@@ -305,8 +310,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     if (segment.batches === 1) opened(segment);
     if (seal !== null) {
       current = null;
-      // The descriptor is of no use any more; what was synced through it stays synced whatever its close says.
-      files.close(segment.fd).catch(() => {});
+      void closeFile(segment.fd);
       surroundings.sealed(segment.number, segment.position, seal.last);
       if (seal.last) finish();
     }
@@ -367,8 +371,8 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   async function repair(failed: Segment): Promise<void> {
     await preparing;
     clearTimeout(prepareTimer);
-    await files.close(failed.fd).catch(() => {});
-    if (prepared !== null) await files.close(prepared.fd).catch(() => {});
+    await closeFile(failed.fd);
+    if (prepared !== null) await closeFile(prepared.fd);
     const unused = prepared?.number;
     prepared = null;
     blocked = null;
@@ -460,8 +464,8 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
           quiet = resolve;
         });
       }
-      if (prepared !== null) await files.close(prepared.fd).catch(() => {});
-      if (current !== null) await files.close(current.fd).catch(() => {});
+      if (prepared !== null) await closeFile(prepared.fd);
+      if (current !== null) await closeFile(current.fd);
       prepared = null;
     },
     isOpen: () => current !== null && current.batches > 0,

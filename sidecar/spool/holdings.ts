@@ -71,14 +71,14 @@ export function createHoldings(
 
   async function sweepFolder(stream: string, folder: Folder): Promise<void> {
     const newest = folder.head;
-    for (const segment of [...folder.confirmed]) {
+    for (const segment of folder.confirmed) {
       if (closed) return;
       if (segment < newest) await removeObject(folder, segment);
     }
     const left = folder.objects.size - folder.confirmed.size;
     if (!folder.settled || left > 0 || folder.objects.size > 1 || closed) return;
     const path = streamPath(directory, stream);
-    for (const segment of [...folder.confirmed]) {
+    for (const segment of folder.confirmed) {
       // The removals before are on disk before the end of the stream is removed.
       await files.syncDirectory(path);
       await removeObject(folder, segment);
@@ -87,13 +87,15 @@ export function createHoldings(
     folders.delete(stream);
   }
 
+  async function sweepAfter(before: Promise<void>, stream: string): Promise<void> {
+    await before;
+    const folder = folders.get(stream);
+    // What can't be removed now stays counted, and is tried again with the next confirmation or at the next start.
+    if (folder !== undefined && !closed) await sweepFolder(stream, folder).catch(() => {});
+    freed();
+  }
   function sweep(stream: string): void {
-    sweeping = sweeping.then(async () => {
-      const folder = folders.get(stream);
-      // What can't be removed now stays counted, and is tried again with the next confirmation or at the next start.
-      if (folder !== undefined && !closed) await sweepFolder(stream, folder).catch(() => {});
-      freed();
-    });
+    sweeping = sweepAfter(sweeping, stream);
   }
 
   return {

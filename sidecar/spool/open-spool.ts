@@ -165,10 +165,12 @@ async function openClaimed(
     }
   }
   const naming = previousStreams.length > 0 ? commit.openNaming(previousStreams) : Promise.resolve();
-  const settling = settle(settled).then(async () => {
+  async function settleAll(): Promise<void> {
+    await settle(settled);
     await naming;
     await settle(named);
-  });
+  }
+  const settling = settleAll();
   await commit.start();
   setImmediate(() => {
     handOver = options.handOver;

@@ -88,13 +88,16 @@ export function createSealer(
     if (gone === true) handOver(encoded.object);
   }
 
+  async function sealAfter(before: Promise<void>, place: SegmentPlace, bytes: number): Promise<void> {
+    await before;
+    await seal(place, bytes);
+    waiting -= 1;
+  }
+
   return {
     take(place, bytes) {
       waiting += 1;
-      work = work.then(async () => {
-        await seal(place, bytes);
-        waiting -= 1;
-      });
+      work = sealAfter(work, place, bytes);
     },
     get waiting() {
       return waiting;

@@ -69,7 +69,7 @@ export function createSegmentFiles(
 
   return {
     async prepare(path, fresh) {
-      for (const leftOver of [...doubtful]) await removeForGood(leftOver);
+      for (const leftOver of doubtful) await removeForGood(leftOver);
       const added = spares.length === 0 || fresh ? fileBytes : 0;
       if (space.used + added + fileBytes > space.limit) {
         throw new SpaceError(

@@ -36,6 +36,18 @@ function storeOf(world: World, process: Process): ObjectStore {
   };
 }
 
+async function appendNamed(
+  world: World,
+  running: SpoolProcess,
+  names: string[],
+  lines: string[],
+  closing: boolean,
+): Promise<void> {
+  const error = await running.append(lines, closing);
+  const kept = error === null ? names.length : error.durableLines;
+  for (const name of names.slice(0, kept)) world.durable.add(name);
+}
+
 /** Appends until the process dies or has answered everything: waves of lines that together fill more than two segments. */
 export async function traffic(world: World, running: SpoolProcess, waves: number): Promise<void> {
   for (let wave = 0; wave < waves; wave += 1) {
@@ -44,12 +56,7 @@ export async function traffic(world: World, running: SpoolProcess, waves: number
       const names = [0, 1].map((n) => `${running.stream}/${wave}/${i}/${n}`);
       for (const name of names) world.appended.add(name);
       const lines = names.map((name) => tail(name, i === 3 ? 3000 : 300));
-      answers.push(
-        running.append(lines, i === 2).then((error) => {
-          const kept = error === null ? names.length : error.durableLines;
-          for (const name of names.slice(0, kept)) world.durable.add(name);
-        }),
-      );
+      answers.push(appendNamed(world, running, names, lines, i === 2));
     }
     await Promise.all(answers);
   }
