@@ -46,6 +46,7 @@ export function collectNamings(streams: ReadonlyMap<string, Segments>): Namings 
     const first = segments.get(0);
     if (first === undefined || first.findings.length > 0) continue;
     for (const { stream, segment, root } of first.opened?.previousStreams ?? []) {
+      // Nobody can recover itself, or explain its own end in this way.
       if (stream === by) continue;
       const list = byStream.get(stream) ?? [];
       list.push({ by, stream, segment, root });
@@ -72,9 +73,6 @@ export function collectNamings(streams: ReadonlyMap<string, Segments>): Namings 
     checkRecoveredSeal({ recoveredBy, line, claim }) {
       const { stream, segment, root } = claim;
       const opened = streams.get(recoveredBy)?.segments.get(0)?.opened;
-      if (recoveredBy === stream) {
-        return { code: 'recovery', message: 'it says that its own stream recovered it' };
-      }
       if (opened === undefined || opened === null) {
         // It may be on its way as long as a process lives that could have it in its spool.
         if (!of(stream).some(({ by }) => isSettled(by))) return null;

@@ -41,6 +41,11 @@ describe('the body of a line', () => {
     );
   });
 
+  it('fits also where a piece of it is text that escapes make long, though the whole is no text', () => {
+    const body = Buffer.concat([Buffer.alloc(5000, 1), Buffer.of(0xff)]);
+    for (const piece of splitBody(body, 600)) expect(jsonBytes(bodyOf(piece).body)).toBeLessThanOrEqual(600);
+  });
+
   it('of 4 MiB of quotes makes lines of at most 1 MiB, and plain text few of them', () => {
     for (const [character, most] of [
       ['"', 9],

@@ -1,4 +1,11 @@
-import { BundleError, type Bundle, createBundle, verifyBundle } from '@mcp-recorder/recording/proof/bundle';
+import {
+  type Bundle,
+  BundleError,
+  createBundle,
+  type DecodedSegment,
+  verifyBundle,
+} from '@mcp-recorder/recording/proof/bundle';
+import { createSealedLine } from '@mcp-recorder/recording/proof/seal';
 import { parseSegmentKey } from '@mcp-recorder/recording/format/keys';
 import { describe, expect, it } from 'vitest';
 import { toolCall } from './drafts.ts';
@@ -11,6 +18,17 @@ const segments = goldenStore().map(({ key, lines }) => ({
   bytes: Buffer.from(lines.map((line) => `${line}\n`).join('')),
   publicKey: JSON.parse(lines[0] as string).open.public_key as string,
 }));
+function decoded({
+  stream,
+  segment,
+  lines,
+}: {
+  stream: string;
+  segment: number;
+  lines: string[];
+}): DecodedSegment {
+  return { stream, segment, bytes: Buffer.from(lines.map((line) => `${line}\n`).join('')) };
+}
 const keyOf = (stream: string) => segments.find((s) => s.stream === stream)?.publicKey ?? '';
 const copyOf = (bundle: Bundle): Bundle => JSON.parse(JSON.stringify(bundle));
 const codesOf = (bundle: unknown, key?: string) => verifyBundle(bundle, key).findings.map((f) => f.code);
@@ -118,15 +136,61 @@ describe('the proof of an exchange', () => {
     expect(() => createBundle(segments.slice(0, 2), CUT_OFF)).toThrow(BundleError);
   });
 
+  it('is refused when the recovering stream does not name the segment', () => {
+    const recoverer = createStreamBuilder({ stream: CLOSED, startMs: 0 });
+    const dead = createStreamBuilder({ stream: DEAD, startMs: 0 });
+    const cut = dead.segment(toolCall({ exchange: STREAMED }), { recoveredBy: recoverer });
+    const proof = createBundle([decoded(cut), decoded(recoverer.segment([]))], STREAMED);
+    expect(codesOf(proof)).toEqual(['recovery']);
+  });
+
+  it('is refused when its recorder lied about the number of parts or lines, or used two streams', () => {
+    const [request, response, result, end] = toolCall({ exchange: STREAMED });
+    if (end.type !== 'end') throw new Error('a call ends with its end');
+    const build = (stream = CLOSED) => createStreamBuilder({ stream, startMs: 0 });
+    const whole = [request, response, result, end];
+    expect(codesOf(createBundle([decoded(build().segment(whole))], STREAMED))).toEqual([]);
+
+    const liar = build().segment([request, response, result, { ...end, ended: { ...end.ended, parts: 9 } }]);
+    expect(codesOf(createBundle([decoded(liar)], STREAMED))).toEqual(['exchange']);
+
+    const halves = [build().segment([request]), build(DEAD).segment([response, result, end])];
+    expect(codesOf(createBundle(halves.map(decoded), STREAMED))).toEqual(['exchange']);
+
+    const stream = build();
+    const { lines, root } = stream.segment(whole);
+    const facts = {
+      stream: CLOSED,
+      seq: 10,
+      time: '2026-11-21T08:40:00.000000Z',
+      segment: 0,
+      entries: 5,
+      root,
+    };
+    const { privateKey } = stream;
+    const more = {
+      firstSeq: 5,
+      previousRoot: null,
+      last: true,
+      how: 'size',
+      recoveredBy: null,
+      privateKey,
+    } as const;
+    const shifted = {
+      lines: lines.with(-1, createSealedLine({ ...facts, ...more })),
+      stream: CLOSED,
+      segment: 0,
+    };
+    expect(codesOf(createBundle([decoded(shifted)], STREAMED))).toContain('head');
+  });
+
   it('names the operations whose results it does not hold', () => {
     const exchange = '01KAH3MBWD0G6R4Y1S8T2V5Z9C';
     const [request, response, , end] = toolCall({ exchange });
     if (end.type !== 'end') throw new Error('a call ends with its end');
     const lines = [request, response, { ...end, part: 2, ended: { ...end.ended, parts: 3 } }];
     const stream = createStreamBuilder({ stream: CLOSED, startMs: 0 });
-    const built = stream.segment(lines, { last: true });
-    const bytes = Buffer.from(built.lines.map((line) => `${line}\n`).join(''));
-    const report = verifyBundle(createBundle([{ stream: CLOSED, segment: 0, bytes }], exchange));
+    const report = verifyBundle(createBundle([decoded(stream.segment(lines, { last: true }))], exchange));
     expect(report.ok).toBe(true);
     expect(report.statements).toContain(
       `the result of operation ${exchange}.0 (tools/call), if there is one, is not included`,

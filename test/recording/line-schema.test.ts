@@ -51,7 +51,15 @@ describe('the schema of lines', () => {
   });
 
   it('refuses a column of another type, and the lack of one that must be there', () => {
-    const optional = new Set(['session', 'protocol', 'client_info', 'withheld', 'masked', 'ambiguous', 'calls']);
+    const optional = new Set([
+      'session',
+      'protocol',
+      'client_info',
+      'withheld',
+      'masked',
+      'ambiguous',
+      'calls',
+    ]);
     for (const line of lines) {
       for (const name of Object.keys(line)) {
         const retyped = { ...line, [name]: [1] };

@@ -87,6 +87,13 @@ describe('the hash tree', () => {
     );
   });
 
+  it('takes no shortened hash for a whole one', () => {
+    const leaves = [Buffer.of(1), Buffer.of(2)].map(leafHash);
+    const [sibling = Buffer.alloc(0)] = inclusionProof(leaves, 0);
+    expect(verifyInclusion(leaves[0] as string, 0, 2, [sibling], rootOf(leaves))).toBe(true);
+    expect(verifyInclusion(leaves[0] as string, 0, 2, [sibling.subarray(0, 31)], rootOf(leaves))).toBe(false);
+  });
+
   it('hashes a line within a buffer without changing the buffer', () => {
     const buffer = Buffer.from('\nfirst line\nsecond line\n');
     expect(leafHashInPlace(buffer, 1, 11)).toBe(leafHash(Buffer.from('first line')));

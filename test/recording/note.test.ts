@@ -49,6 +49,13 @@ describe('a signed note', () => {
     }
   });
 
+  it('does not open when its signature is spelled in another way', () => {
+    expect(published.note.endsWith('M=\n')).toBe(true);
+    for (const other of ['N=\n', 'M\n', 'M==\n', 'M=\n\n']) {
+      expect(openNote(published.note.replace(/M=\n$/, other), [key]).ok, other).toBe(false);
+    }
+  });
+
   it('does not open with the key of somebody else, whatever its name', () => {
     const stranger = createPublicKey(strangerKey);
     expect(openNote(published.note, [{ name: key.name, key: stranger }]).ok).toBe(false);

@@ -59,6 +59,7 @@ describe('a seal', () => {
     const line = '{"v":1,"type":"seal","seal":{"checkpoint":"a","more":{"x":"y,\\"checkpoint\\":\\""}}}';
     expect(sealHash(Buffer.from(line))).toBeNull();
     expect(sealHash(Buffer.from('{"seal":{"a":1,"checkpoint":"x"},"more":1}'))).toBeNull();
+    expect(sealHash(Buffer.from('{"seal":{"a":1,"checkpoint":"x","more":"y"}}'))).toBeNull();
     expect(sealHash(Buffer.from('{"v":1}'))).toBeNull();
   });
 });

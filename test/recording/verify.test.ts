@@ -196,6 +196,14 @@ describe('what is found in the lines of a segment', () => {
       line: 3,
       message,
     });
+    const longer = verdict(replaceAt(2, bytesOf([...lines, '{}'])));
+    expect(streamOf(longer, CLOSED).findings).toContainEqual({
+      code: 'seal',
+      stream: CLOSED,
+      segment: 0,
+      line: lines.length,
+      message: `stream ${CLOSED}, segment 0, line ${lines.length}: a line stands after the seal`,
+    });
   });
 });
 
@@ -242,6 +250,19 @@ describe('what is found among the segments of a closed stream', () => {
       );
       expectFound([...golden, { key: copyKey, bytes: other }], index);
     });
+  });
+});
+
+describe('what a wrong copy does not hide', () => {
+  it('the word that the right one gives for another stream', () => {
+    const key = (golden[2] as StoredObject).key.replace('.jsonl', '.r1.jsonl');
+    for (const objects of [[...golden, { key, bytes: Buffer.from('{}\n') }]]) {
+      for (const order of [objects, objects.toReversed()]) {
+        const report = verdict(order, { expectClosed: true });
+        expect(streamOf(report, CLOSED).state).toBe('tampered');
+        expect(streamOf(report, DEAD).state).toBe('recovered');
+      }
+    }
   });
 });
 
@@ -325,6 +346,27 @@ describe('recovery', () => {
     const late = verdict(objectsOf([first, successor(B, names(1, rootOfSegment(second)))]));
     expect(streamOf(late, A).state).toBe('tampered');
     expect(codesOf(late)).toContain('missing_segment');
+  });
+
+  it('is contradicted by another root, whether or not the segment is there', () => {
+    const wrong = names(1, rootOfSegment(first));
+    const report = verdict(objectsOf([first, second, successor(B, wrong)]));
+    expect(codesOf(report)).toEqual(['recovery']);
+    const two = verdict(
+      objectsOf([first, successor(B, wrong), successor(C, names(1, rootOfSegment(second)))]),
+    );
+    expect(codesOf(two).toSorted()).toEqual(['missing_segment', 'recovery']);
+  });
+
+  it('is settled when the one that recovered died too and its successor closed', () => {
+    const b = build(B, {
+      startMs: START_MS + 60_000,
+      previousStreams: [names(1, rootOfSegment(second))],
+    }).segment([]);
+    const bRoot = { stream: B, segment: 0, root: rootOfSegment(b), how: 'recovered' } as const;
+    const c = successor(C, bRoot);
+    expect(verdict(objectsOf([first, second, b, c])).explained).toBe(true);
+    expect(streamOf(verdict(objectsOf([first, b, c])), A).state).toBe('tampered');
   });
 
   it('does not accuse anybody while the recovering process still lives', () => {
@@ -435,6 +477,10 @@ describe('what a holder of the key can not pass off either', () => {
     expect(codes(request, response, end)).toContain('exchange');
     expect(codes(request, response, result, end, { ...result, part: 4 } as LineDraft)).toContain('exchange');
     expect(codes(response, result, end)).toContain('exchange');
+    if (end.type !== 'end') throw new Error('a call ends with its end');
+    expect(codes(request, response, result, { ...end, ended: { ...end.ended, parts: 9 } })).toEqual([
+      'exchange',
+    ]);
   });
 
   it('an exchange with a hole between two segments, unless lines are stated as lost there', () => {
@@ -461,6 +507,38 @@ describe('what a holder of the key can not pass off either', () => {
       'open',
       'sequence',
     ]);
+  });
+
+  it('a segment after the last, or after one that another process sealed', () => {
+    const closed = build(A);
+    const two = [closed.segment([], { last: true }), closed.segment([], { last: true })];
+    expect(codesOf(verdict(objectsOf(two)))).toEqual(['after_end']);
+    const dead = build(A);
+    const recoverer = build(B);
+    const three = [dead.segment([], { recoveredBy: recoverer }), dead.segment([], { last: true })];
+    expect(codesOf(verdict(objectsOf(three)))).toEqual(['after_end']);
+  });
+
+  it('a chain that moves to another place, or back in time', () => {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const chain = (more: Partial<StreamOptions>) => {
+      const [here, there] = [build(A, { privateKey }), build(A, { privateKey, ...more })];
+      // Both begin with the same root when the first line is the same; so the root is told apart from the rest.
+      const first = here.segment([]);
+      there.segment([]);
+      return codesOf(verdict(objectsOf([first, there.segment([], { last: true })])));
+    };
+    expect(chain({})).toEqual([]);
+    expect(chain({ server: 'elsewhere' })).toEqual(['open', 'open']);
+    expect(chain({ startMs: START_MS - 60_000 })).toEqual(['open', 'time']);
+  });
+
+  it('two versions of one segment, each sealed by the right key', () => {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const one = build(A, { privateKey }).segment([], { last: true });
+    const other = build(A, { privateKey }).segment(call, { last: true });
+    const copy = { ...other, key: other.key.replace('.jsonl', '.r1.jsonl') };
+    expect(codesOf(verdict(objectsOf([one, copy])))).toEqual(['copies_differ']);
   });
 
   it('a million wrong lines fill no report', () => {
