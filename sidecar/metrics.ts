@@ -73,14 +73,15 @@ export function createMetrics(sources: MetricSources): Metrics {
     return () => made.inc();
   };
   const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
+    const made = new Gauge({
       name: `mcp_recorder_${name}`,
       help,
-      registers,
+      registers: [],
       collect() {
         this.set(read());
       },
     });
+    registry.registerMetric(made);
   };
 
   const exchanges = new Counter({

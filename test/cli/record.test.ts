@@ -183,8 +183,15 @@ describe('mcp-recorder record', () => {
     ],
   ])('is refused with 2 and one line for %s', async (_what, place, listen, expected) => {
     await fs.writeFile(path.join(directory, 'file'), '');
+    const store = path.join(directory, place);
     const { code, stderr } = await run(
-      ...['record', '--upstream', upstreamUrl, '--store', path.join(directory, place), '--listen', listen],
+      'record',
+      '--upstream',
+      upstreamUrl,
+      '--store',
+      store,
+      '--listen',
+      listen,
     );
     expect([code, stderr.replace(/^\{.*\n/gm, '')]).toEqual([
       2,

@@ -10,7 +10,7 @@ function setUp() {
   };
   const metrics = createMetrics(sources);
   const scrape = async () =>
-    (await metrics.registry.metrics()).split('\n').filter((line) => /^mcp/.test(line));
+    (await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith('mcp'));
   return { metrics, scrape };
 }
 
