@@ -177,7 +177,7 @@ describe('the proof of an exchange', () => {
       privateKey,
     } as const;
     const shifted = {
-      lines: lines.with(-1, createSealedLine({ ...facts, ...more })),
+      lines: lines.with(lines.length - 1, createSealedLine({ ...facts, ...more })),
       stream: CLOSED,
       segment: 0,
     };
