@@ -90,7 +90,7 @@ export async function startRecorder(
     gate,
     upstream: createUpstream({ origin: new URL(configuration.server.origin) }),
     operations,
-    sessions: createSessionNamer({ key: recording.sessionKey, nowMs: () => performance.now() }),
+    sessions: createSessionNamer({ key: recording.sessionKey, nowMs: Date.now }),
     denials,
     budget: createMemoryBudget(configuration.limits.memoryBytes),
     clock,

@@ -13,6 +13,7 @@ import type { Gate } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { Report } from './report.ts';
 import { loadSessionKey } from './session-key.ts';
+import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
 import { openSpool } from './spool/open-spool.ts';
 import type { Spool } from './spool/spool.ts';
@@ -23,6 +24,8 @@ import { VERSION } from './version.ts';
 export interface RecorderParts {
   files?: SpoolFiles;
   store?: ObjectStore;
+  /** Sizes and ages of segments; a crash test makes them small, so that all that happens to a segment happens often. */
+  limits?: Partial<CommitLimits>;
   /** In place of spool and store, so that nothing is recorded: for measuring what recording costs. */
   spool?: Spool;
   log?: Logger;
@@ -95,7 +98,7 @@ export async function openRecording(
     privateKey,
     files,
     clock,
-    limits: { sizeLimit: sizeLimitBytes },
+    limits: { ...parts.limits, sizeLimit: sizeLimitBytes },
     allowTmpfs,
     onWritable(state) {
       if (state.writable) gate.open();

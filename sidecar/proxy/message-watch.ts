@@ -18,7 +18,7 @@ const NONE: Message[] = [];
 const LINE_FEED = 10;
 
 /** The messages of one whole JSON text; none when it is no JSON. */
-export function readMessages(bytes: Buffer): Message[] {
+function readMessages(bytes: Buffer): Message[] {
   const decoded = decodeBodyText(bytes);
   if (!decoded.ok) return NONE;
   const scanned = scanMessages(decoded.text);

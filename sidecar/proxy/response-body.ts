@@ -7,16 +7,15 @@ import { encodeChunkTail, encodeEventTail } from '@mcp-recorder/recording/format
 import { bodyOf, splitBody } from '@mcp-recorder/recording/format/body';
 import type { Body, Call, Masked, Withheld } from '@mcp-recorder/recording/format/line';
 import { isJsonContentType } from '../exchange/classify.ts';
-import type { Message } from '../exchange/json-scan.ts';
-import { scanMessages } from '../exchange/json-scan.ts';
-import { createSseSplitter, type SsePiece } from '../exchange/sse.ts';
+import { type Message, scanMessages } from '../exchange/json-scan.ts';
+import { createSseSplitter, type SsePiece, type SseSplitter } from '../exchange/sse.ts';
 import { maskEndpoint } from '../exchange/sse-endpoint.ts';
 import { sessionIdOf } from '../exchange/target.ts';
 import type { LineTail } from '../spool/spool.ts';
-import { createStreamDecoder, type DecodeFailure, readCoding } from './content-coding.ts';
+import { createStreamDecoder, type DecodeFailure, readCoding, type StreamDecoder } from './content-coding.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf } from './headers.ts';
-import { createMessageWatch, readMessages } from './message-watch.ts';
+import { createMessageWatch, type MessageWatch } from './message-watch.ts';
 
 /** A whole body up to this size goes on the `response` line itself (bytes; escapes may double it and stay in a line). */
 export const INLINE_BYTES = 128 * 1024;
@@ -27,310 +26,332 @@ const PENDING_BYTES = 64 * 1024;
 /** Bodies longer than this are recorded but not read for JSON-RPC messages (bytes). */
 const READ_BYTES = 4 * 1024 * 1024;
 
-export interface BodyRecorder {
-  readonly isEventStream: boolean;
-  /** True when a whole body may go on the `response` line. */
-  readonly inlineable: boolean;
-  /** The columns of a whole body that goes on the `response` line. */
-  inline(bytes: Buffer): Body;
-  push(bytes: Buffer): void;
-  /** Nothing more comes from the server. */
-  end(): void;
-  /** Moves the lines made so far, and the bytes that may be released once these are durable. */
-  take(tails: LineTail[], bytes: Buffer[]): void;
-  /** True when the end was reached and all lines are made. */
-  readonly done: boolean;
-  /** Messages may be missing from the record's `calls` and results: the body was too long to be read. */
-  readonly tooLarge: boolean;
-  close(): void;
-}
-
 const NO_BYTES = Buffer.alloc(0);
 
-/**
- * @param headers of the response, flat
- * @param onPiece called when lines or bytes became ready later than the push that brought them
- */
-export function createBodyRecorder(
-  exchange: Exchange,
-  headers: readonly string[],
-  onPiece: () => void,
-): BodyRecorder {
-  const contentType = headerOf(headers, 'content-type');
-  const coding = readCoding(headerOf(headers, 'content-encoding'));
-  const isSse = contentType !== null && /^\s*text\/event-stream\s*(;|$)/i.test(contentType);
-  const splitter = isSse ? createSseSplitter({ maxPendingBytes: PENDING_BYTES }) : null;
-  const watch =
-    !isSse && (contentType === null || isJsonContentType(contentType))
-      ? createMessageWatch(READ_BYTES)
-      : null;
-  const decoder = coding === null || coding === 'unknown' ? null : createStreamDecoder(coding);
-  let failure: DecodeFailure | null = coding === 'unknown' ? 'not_decodable' : null;
-  let tails: LineTail[] = [];
-  let releasable: Buffer[] = [];
-  /** Encoded bytes that wait until all that they decode to is on a line. */
-  let held: Buffer[] = [];
-  /** Wire bytes not yet counted on a line. */
-  let uncounted = 0;
-  let offset = 0;
-  let cutCharacter = NO_BYTES;
-  let sseTooLarge = false;
-  let timer: NodeJS.Timeout | null = null;
-  const undecoded: Buffer[] = [];
-  let decoding = false;
-  let endReached = false;
-  let finished = false;
+/** True for the media type of event streams, parameters ignored. */
+function isEventStream(contentType: string | null): boolean {
+  return contentType !== null && /^\s*text\/event-stream\s*(;|$)/i.test(contentType);
+}
 
-  function counted(): number {
-    const bytes = uncounted;
-    uncounted = 0;
+/** True when a body of this type may be JSON-RPC messages. */
+function mayBeMessages(contentType: string | null): boolean {
+  return contentType === null || isJsonContentType(contentType);
+}
+
+/** True when a whole body with these headers may go on the `response` line: neither coded nor an event stream. */
+export function isInlineable(headers: readonly string[]): boolean {
+  return (
+    readCoding(headerOf(headers, 'content-encoding')) === null &&
+    !isEventStream(headerOf(headers, 'content-type'))
+  );
+}
+
+/** The columns of a whole body that goes on the `response` line; notes the messages in it. */
+export function inlineBody(exchange: Exchange, headers: readonly string[], bytes: Buffer): Body {
+  if (bytes.length === 0) return { body: null, body_encoding: null, wire_bytes: 0 };
+  const { body, body_encoding } = bodyOf(bytes);
+  const inline: Body = { body, body_encoding, wire_bytes: bytes.length };
+  if (body_encoding === 'utf8' && mayBeMessages(headerOf(headers, 'content-type'))) {
+    const calls = exchange.takeMessages(messagesOf(body), 'server');
+    if (calls.length > 0) inline.calls = calls;
+  }
+  return inline;
+}
+
+/** The lines of a body that streams. */
+export class BodyRecorder {
+  readonly isEventStream: boolean;
+  readonly #exchange: Exchange;
+  readonly #onPiece: () => void;
+  readonly #splitter: SseSplitter | null;
+  readonly #watch: MessageWatch | null;
+  readonly #decoder: StreamDecoder | null;
+  readonly #coded: boolean;
+  #failure: DecodeFailure | null;
+  #tails: LineTail[] = [];
+  #releasable: Buffer[] = [];
+  /** Encoded bytes that wait until all that they decode to is on a line. */
+  #held: Buffer[] = [];
+  /** Wire bytes not yet counted on a line. */
+  #uncounted = 0;
+  #offset = 0;
+  #cutCharacter = NO_BYTES;
+  #eventTooLarge = false;
+  #timer: NodeJS.Timeout | null = null;
+  #undecoded: Buffer[] = [];
+  #decoding = false;
+  #endReached = false;
+  #finished = false;
+
+  /**
+   * @param headers of the response, flat
+   * @param onPiece called when lines or bytes became ready later than the push that brought them
+   */
+  constructor(exchange: Exchange, headers: readonly string[], onPiece: () => void) {
+    const contentType = headerOf(headers, 'content-type');
+    const coding = readCoding(headerOf(headers, 'content-encoding'));
+    this.isEventStream = isEventStream(contentType);
+    this.#exchange = exchange;
+    this.#onPiece = onPiece;
+    this.#splitter = this.isEventStream ? createSseSplitter({ maxPendingBytes: PENDING_BYTES }) : null;
+    this.#watch = !this.isEventStream && mayBeMessages(contentType) ? createMessageWatch(READ_BYTES) : null;
+    this.#coded = coding !== null;
+    this.#decoder = coding === null || coding === 'unknown' ? null : createStreamDecoder(coding);
+    this.#failure = coding === 'unknown' ? 'not_decodable' : null;
+  }
+
+  /** True when the end was reached and all lines are made. */
+  get done(): boolean {
+    return this.#finished;
+  }
+
+  /** Messages may be missing from the record's `calls` and results: the body was too long to be read. */
+  get tooLarge(): boolean {
+    return this.#eventTooLarge || (this.#watch?.tooLarge ?? false);
+  }
+
+  push(bytes: Buffer): void {
+    if (!this.#coded) {
+      this.#record(bytes);
+      return;
+    }
+    this.#undecoded.push(bytes);
+    this.#decodeNext();
+  }
+
+  /** Nothing more comes from the server. */
+  end(): void {
+    if (this.#endReached) return;
+    this.#endReached = true;
+    if (this.#coded) this.#decodeNext();
+    else this.#finish();
+  }
+
+  /** Moves the lines made so far, and the bytes that may be released once these are durable. */
+  take(tails: LineTail[], bytes: Buffer[]): void {
+    if (this.#tails.length > 0) {
+      tails.push(...this.#tails);
+      this.#tails = [];
+    }
+    if (this.#releasable.length > 0) {
+      bytes.push(...this.#releasable);
+      this.#releasable = [];
+    }
+  }
+
+  close(): void {
+    this.#finished = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#decoder?.close();
+  }
+
+  #counted(): number {
+    const bytes = this.#uncounted;
+    this.#uncounted = 0;
     return bytes;
   }
 
-  function chunkLine(body: Body): void {
-    tails.push(
+  #chunkLine(body: Body): void {
+    this.#tails.push(
       encodeChunkTail({
-        exchange: exchange.id,
-        part: exchange.nextPart(),
-        ...exchange.known(),
+        exchange: this.#exchange.id,
+        part: this.#exchange.nextPart(),
+        ...this.#exchange.known(),
         sender: 'server',
-        body_offset: offset,
+        body_offset: this.#offset,
         ...body,
       }),
     );
   }
 
-  function chunkLines(bytes: Buffer, calls: Call[]): void {
+  #chunkLines(bytes: Buffer, calls: Call[]): void {
     const pieces = splitBody(bytes);
     for (const [i, piece] of pieces.entries()) {
       const last = i === pieces.length - 1;
-      chunkLine({ ...bodyOf(piece), wire_bytes: counted(), ...(last && calls.length > 0 ? { calls } : {}) });
-      offset += piece.length;
+      this.#chunkLine({
+        ...bodyOf(piece),
+        wire_bytes: this.#counted(),
+        ...(last && calls.length > 0 ? { calls } : {}),
+      });
+      this.#offset += piece.length;
     }
-    exchange.takeResults(tails);
+    this.#exchange.takeResults(this.#tails);
   }
 
   /** Records decoded bytes of a body that is no event stream. */
-  function recordChunk(decoded: Buffer): void {
-    let bytes = cutCharacter.length === 0 ? decoded : Buffer.concat([cutCharacter, decoded]);
+  #recordChunk(decoded: Buffer): void {
+    let bytes = this.#cutCharacter.length === 0 ? decoded : Buffer.concat([this.#cutCharacter, decoded]);
     const cut = cutBytes(bytes);
-    cutCharacter = cut === 0 ? NO_BYTES : Buffer.from(bytes.subarray(bytes.length - cut));
+    this.#cutCharacter = cut === 0 ? NO_BYTES : Buffer.from(bytes.subarray(bytes.length - cut));
     if (cut > 0) bytes = bytes.subarray(0, bytes.length - cut);
     if (bytes.length === 0) return;
-    const messages = watch === null ? [] : watch.push(bytes);
-    if (decoder === null) {
-      uncounted += bytes.length;
-      releasable.push(bytes);
+    const messages = this.#watch === null ? [] : this.#watch.push(bytes);
+    if (this.#decoder === null) {
+      this.#uncounted += bytes.length;
+      this.#releasable.push(bytes);
     }
-    chunkLines(bytes, exchange.takeMessages(messages, 'server'));
+    this.#chunkLines(bytes, this.#exchange.takeMessages(messages, 'server'));
   }
 
-  function recordEvents(pieces: SsePiece[]): void {
-    for (const piece of pieces) recordEvent(piece);
+  #recordEvents(pieces: SsePiece[]): void {
+    for (const piece of pieces) this.#recordEvent(piece);
   }
 
-  function recordEvent(piece: SsePiece): void {
-    if (decoder === null) {
-      uncounted += piece.bytes.length;
-      releasable.push(piece.bytes);
+  #recordEvent(piece: SsePiece): void {
+    if (this.#decoder === null) {
+      this.#uncounted += piece.bytes.length;
+      this.#releasable.push(piece.bytes);
     }
-    if (piece.dataTooLarge) sseTooLarge = true;
+    if (piece.dataTooLarge) this.#eventTooLarge = true;
     let { body } = piece;
     let masked: Masked[] | undefined;
     if (piece.eventName === 'endpoint' && piece.data !== null) {
-      body = recordEndpoint(piece.data);
+      body = this.#recordEndpoint(piece.data);
       if (body !== piece.data) masked = [{ rule: 'session-id', count: 1 }];
     }
     const messages = piece.data === null ? NO_MESSAGES : messagesOf(piece.data);
-    const calls = exchange.takeMessages(messages, 'server');
+    const calls = this.#exchange.takeMessages(messages, 'server');
     if (piece.utf8) {
-      tails.push(
+      this.#tails.push(
         encodeEventTail({
-          exchange: exchange.id,
-          part: exchange.nextPart(),
-          ...exchange.known(),
+          exchange: this.#exchange.id,
+          part: this.#exchange.nextPart(),
+          ...this.#exchange.known(),
           sse: piece.sse,
           body,
           body_encoding: 'utf8',
-          wire_bytes: counted(),
+          wire_bytes: this.#counted(),
           ...(masked === undefined ? {} : { masked }),
           ...(calls.length > 0 ? { calls } : {}),
         }),
       );
-      offset += piece.bytes.length;
-      exchange.takeResults(tails);
+      this.#offset += piece.bytes.length;
+      this.#exchange.takeResults(this.#tails);
     } else {
-      chunkLines(piece.bytes, calls);
+      this.#chunkLines(piece.bytes, calls);
     }
   }
 
   /** The session of an HTTP+SSE stream is named by its first event (MCP 2024-11-05). */
-  function recordEndpoint(data: string): string {
-    const { sessions, metrics, warn } = exchange.context;
+  #recordEndpoint(data: string): string {
+    const { sessions, metrics, warn } = this.#exchange.context;
     const endpoint = maskEndpoint(data, sessions.hash);
     const sessionId = sessionIdOf(data);
-    if (sessionId !== null) exchange.nameSession({ sseSessionId: sessionId });
+    if (sessionId !== null) this.#exchange.nameSession({ sseSessionId: sessionId });
     if (endpoint.absoluteOrigin !== null) {
       metrics.endpointAlarm();
       warn('the server sends its clients to another origin, around the recorder', {
         origin: endpoint.absoluteOrigin,
-        exchange: exchange.id,
+        exchange: this.#exchange.id,
         hint: 'make the server name a path, not a URL, in its endpoint event',
       });
     }
     return endpoint.data;
   }
 
-  function record(decoded: Buffer): void {
+  #record(decoded: Buffer): void {
     if (decoded.length > 0) {
-      if (splitter === null) recordChunk(decoded);
-      else recordEvents(splitter.push(decoded));
+      if (this.#splitter === null) this.#recordChunk(decoded);
+      else this.#recordEvents(this.#splitter.push(decoded));
     }
-    if (pending() === 0) releaseHeld();
-    else timer ??= setTimeout(flushPartial, PARTIAL_MS);
+    if (this.#pending() === 0) this.#releaseHeld();
+    else this.#timer ??= setTimeout(() => this.#flushPartial(), PARTIAL_MS);
   }
 
-  function pending(): number {
-    return splitter === null ? cutCharacter.length : splitter.pending;
+  #pending(): number {
+    return this.#splitter === null ? this.#cutCharacter.length : this.#splitter.pending;
   }
 
-  function releaseHeld(): void {
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
-    if (held.length === 0) return;
-    releasable.push(...held);
-    held = [];
+  #releaseHeld(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#held.length === 0) return;
+    this.#releasable.push(...this.#held);
+    this.#held = [];
   }
 
-  function flushCutCharacter(): void {
-    if (cutCharacter.length === 0) return;
-    const bytes = cutCharacter;
-    cutCharacter = NO_BYTES;
-    if (decoder === null) {
-      uncounted += bytes.length;
-      releasable.push(bytes);
+  #flushCutCharacter(): void {
+    if (this.#cutCharacter.length === 0) return;
+    const bytes = this.#cutCharacter;
+    this.#cutCharacter = NO_BYTES;
+    if (this.#decoder === null) {
+      this.#uncounted += bytes.length;
+      this.#releasable.push(bytes);
     }
-    chunkLines(bytes, exchange.takeMessages(watch?.push(bytes) ?? NO_MESSAGES, 'server'));
+    this.#chunkLines(bytes, this.#exchange.takeMessages(this.#watch?.push(bytes) ?? NO_MESSAGES, 'server'));
   }
 
-  function flushPartial(): void {
-    timer = null;
-    if (splitter === null) flushCutCharacter();
-    else recordEvents(splitter.flushPartial());
-    if (decoder !== null) {
+  #flushPartial(): void {
+    this.#timer = null;
+    if (this.#splitter === null) this.#flushCutCharacter();
+    else this.#recordEvents(this.#splitter.flushPartial());
+    if (this.#decoder !== null) {
       // A character or field name that is cut in the middle can't be shown to anybody: its bytes may go.
-      releaseHeld();
+      this.#releaseHeld();
     }
-    onPiece();
+    this.#onPiece();
   }
 
   /** What can't be decoded passes all the same; the record says how many bytes it does not show. */
-  function withhold(bytes: Buffer, reason: Withheld['reason']): void {
-    uncounted += bytes.length;
-    chunkLine({
+  #withhold(bytes: Buffer, reason: Withheld['reason']): void {
+    this.#uncounted += bytes.length;
+    this.#chunkLine({
       body: null,
       body_encoding: null,
-      wire_bytes: counted(),
+      wire_bytes: this.#counted(),
       withheld: { reason, bytes: bytes.length },
     });
-    releasable.push(...held, bytes);
-    held = [];
+    this.#releasable.push(...this.#held, bytes);
+    this.#held = [];
   }
 
-  function decodeNext(): void {
-    if (decoding || finished) return;
-    const bytes = undecoded.shift();
+  #decodeNext(): void {
+    if (this.#decoding || this.#finished) return;
+    const bytes = this.#undecoded.shift();
     if (bytes === undefined) {
-      if (endReached) finish();
+      if (this.#endReached) this.#finish();
       return;
     }
-    if (failure !== null) {
-      withhold(bytes, failure);
-      decodeNext();
+    if (this.#failure !== null) {
+      this.#withhold(bytes, this.#failure);
+      this.#decodeNext();
       return;
     }
-    decoding = true;
-    decoder?.push(bytes, (decoded, problem) => {
-      decoding = false;
+    this.#decoding = true;
+    this.#decoder?.push(bytes, (decoded, problem) => {
+      this.#decoding = false;
       if (problem === null) {
-        uncounted += bytes.length;
-        held.push(bytes);
+        this.#uncounted += bytes.length;
+        this.#held.push(bytes);
       }
-      record(decoded);
+      this.#record(decoded);
       if (problem !== null) {
-        failure = problem;
-        withhold(bytes, problem);
+        this.#failure = problem;
+        this.#withhold(bytes, problem);
       }
-      decodeNext();
-      onPiece();
+      this.#decodeNext();
+      this.#onPiece();
     });
   }
 
-  function finish(): void {
-    if (finished) return;
-    finished = true;
-    if (splitter !== null) recordEvents(splitter.end());
-    flushCutCharacter();
-    releaseHeld();
-    const calls = exchange.takeMessages(watch?.end() ?? NO_MESSAGES, 'server');
-    if (uncounted > 0 || calls.length > 0) {
-      chunkLine({
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    if (this.#splitter !== null) this.#recordEvents(this.#splitter.end());
+    this.#flushCutCharacter();
+    this.#releaseHeld();
+    const calls = this.#exchange.takeMessages(this.#watch?.end() ?? NO_MESSAGES, 'server');
+    if (this.#uncounted > 0 || calls.length > 0) {
+      this.#chunkLine({
         body: '',
         body_encoding: 'utf8',
-        wire_bytes: counted(),
+        wire_bytes: this.#counted(),
         ...(calls.length > 0 ? { calls } : {}),
       });
     }
-    exchange.takeResults(tails);
+    this.#exchange.takeResults(this.#tails);
   }
-
-  return {
-    isEventStream: isSse,
-    inlineable: coding === null && !isSse,
-    inline(bytes) {
-      finished = true;
-      if (bytes.length === 0) return { body: null, body_encoding: null, wire_bytes: 0 };
-      const messages = watch === null ? NO_MESSAGES : readMessages(bytes);
-      const calls = exchange.takeMessages(messages, 'server');
-      return { ...bodyOf(bytes), wire_bytes: bytes.length, ...(calls.length > 0 ? { calls } : {}) };
-    },
-    push(bytes) {
-      if (coding === null) {
-        record(bytes);
-        return;
-      }
-      undecoded.push(bytes);
-      decodeNext();
-    },
-    end() {
-      if (endReached) return;
-      endReached = true;
-      if (coding === null) finish();
-      else decodeNext();
-    },
-    take(into, bytes) {
-      if (tails.length > 0) {
-        into.push(...tails);
-        tails = [];
-      }
-      if (releasable.length > 0) {
-        bytes.push(...releasable);
-        releasable = [];
-      }
-    },
-    get done() {
-      return finished;
-    },
-    get tooLarge() {
-      return sseTooLarge || (watch?.tooLarge ?? false);
-    },
-    close() {
-      finished = true;
-      if (timer !== null) clearTimeout(timer);
-      timer = null;
-      decoder?.close();
-    },
-  };
 }
 
 const NO_MESSAGES: Message[] = [];

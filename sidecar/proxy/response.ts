@@ -11,7 +11,7 @@ import { REFUSALS, type RefusalReason, refusalBody } from '../exchange/refusals.
 import type { LineTail, SpoolError } from '../spool/spool.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf } from './headers.ts';
-import { type BodyRecorder, createBodyRecorder, INLINE_BYTES } from './response-body.ts';
+import { BodyRecorder, INLINE_BYTES, inlineBody, isInlineable } from './response-body.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamRequest } from './upstream.ts';
 
 /** What is let go when the lines that were appended with it are durable. */
@@ -91,7 +91,6 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#head = { status, reason, headers };
     const sessionId = headerOf(headers, 'mcp-session-id');
     if (sessionId !== null) this.#exchange.nameSession({ mcpSessionId: sessionId });
-    this.#body = createBodyRecorder(this.#exchange, headers, () => this.flush());
     this.#queueFlush();
   }
 
@@ -194,47 +193,57 @@ export class ResponseRecorder implements UpstreamHandler {
   flush(): void {
     this.#flushQueued = false;
     const exchange = this.#exchange;
-    const body = this.#body;
-    if (exchange.ended || this.#clientGone || this.#head === null || body === null) return;
+    if (exchange.ended || this.#clientGone || this.#head === null) return;
     const tails: LineTail[] = [];
     const release: Release = { information: null, head: null, bytes: [], trailers: null, end: null };
     const { status, reason, headers } = this.#head;
+    const arrived = this.#arrived;
+    if (arrived.length > 0) this.#arrived = [];
     if (!this.#headRecorded) {
       this.#headRecorded = true;
       release.head = { status, reason, headers: endToEndHeaders(headers, 'response') };
-      const whole =
-        this.#upstreamEnded === 'complete' && body.inlineable && this.#arrivedBytes <= INLINE_BYTES;
-      if (whole) {
-        const bytes =
-          this.#arrived.length === 1 ? (this.#arrived[0] as Buffer) : Buffer.concat(this.#arrived);
-        this.#arrived = [];
-        tails.push(this.#responseTail(status, headers, body.inline(bytes)));
+      if (this.#upstreamEnded === 'complete' && this.#arrivedBytes <= INLINE_BYTES && isInlineable(headers)) {
+        // The whole response came at once: one line holds it.
+        const bytes = arrived.length === 1 ? (arrived[0] as Buffer) : Buffer.concat(arrived);
+        tails.push(this.#responseTail(status, headers, inlineBody(exchange, headers, bytes)));
         exchange.takeResults(tails);
         if (bytes.length > 0) release.bytes.push(bytes);
-      } else {
-        tails.push(this.#responseTail(status, headers, NO_BODY));
+        this.#finish(tails, release, status, false);
+        return;
       }
+      tails.push(this.#responseTail(status, headers, NO_BODY));
+      this.#body = new BodyRecorder(exchange, headers, () => this.flush());
     }
-    for (const bytes of this.#arrived) body.push(bytes);
-    if (this.#arrived.length > 0) this.#arrived = [];
+    const body = this.#body as BodyRecorder;
+    for (const bytes of arrived) body.push(bytes);
     if (this.#upstreamEnded !== null) body.end();
     body.take(tails, release.bytes);
-    for (const bytes of release.bytes) exchange.releasedBytes += bytes.length;
     if (this.#upstreamEnded !== null && body.done) {
-      const trailers = this.#trailers;
-      release.end = this.#upstreamEnded === 'complete' ? 'whole' : 'cut';
-      if (trailers.length > 0) release.trailers = endToEndHeaders(trailers, 'response');
-      exchange.takeEnd(tails, {
-        how: this.#upstreamEnded,
-        status,
-        answeredBy: 'server',
-        tooLarge: body.tooLarge,
-        trailers:
-          trailers.length === 0 ? NO_TRAILERS : recordedHeaders(trailers, exchange.context.sessions.hash),
-      });
+      this.#finish(tails, release, status, body.tooLarge);
       body.close();
+      return;
     }
+    for (const bytes of release.bytes) exchange.releasedBytes += bytes.length;
     if (tails.length > 0 || release.bytes.length > 0) this.#append(tails, release);
+  }
+
+  /** Appends the last lines of the exchange and what is released with them. */
+  #finish(tails: LineTail[], release: Release, status: number, tooLarge: boolean): void {
+    const exchange = this.#exchange;
+    const how = this.#upstreamEnded as EndHow;
+    const trailers = this.#trailers;
+    for (const bytes of release.bytes) exchange.releasedBytes += bytes.length;
+    release.end = how === 'complete' ? 'whole' : 'cut';
+    if (trailers.length > 0) release.trailers = endToEndHeaders(trailers, 'response');
+    exchange.takeEnd(tails, {
+      how,
+      status,
+      answeredBy: 'server',
+      tooLarge,
+      trailers:
+        trailers.length === 0 ? NO_TRAILERS : recordedHeaders(trailers, exchange.context.sessions.hash),
+    });
+    this.#append(tails, release);
   }
 
   #responseTail(status: number, headers: readonly string[], body: Body): LineTail {
