@@ -43,10 +43,11 @@ export type Fault =
   | { kind: 'none' }
   /** `times` steps fail, from the step `at` on; a write is done by half before it fails. */
   | { kind: 'fails'; at: number; code: 'EIO' | 'ENOSPC'; times: number }
-  /** The process dies instead of the step. */
-  | { kind: 'dies'; at: number }
-  /** The process dies half way through the step, where it has a half. */
-  | { kind: 'dies half way'; at: number };
+  /**
+   * The process dies instead of the step, or half way through it, where it has a half. `of`: only steps whose name starts so are counted.
+   * `failing`: a step before that failed with EIO.
+   */
+  | { kind: 'dies' | 'dies half way'; at: number; of?: string; failing?: number };
 
 export interface Process {
   files: SpoolFiles;
@@ -104,8 +105,8 @@ function loseFile(file: FileNode, survival: Survival, random: () => number): voi
 }
 
 function loseNames(directory: DirectoryNode, survival: Survival, random: () => number): void {
-  const kept = survival === 'torn' ? Math.floor(random() * (directory.pending.length + 1)) : 0;
-  for (const change of directory.pending.slice(0, kept)) change.kept = true;
+  // In no order: only a sync makes one.
+  if (survival === 'torn') for (const change of directory.pending) change.kept = random() < 0.5;
 }
 
 function applyKept(directory: DirectoryNode): void {
@@ -186,6 +187,7 @@ export function createCrashDisk(): CrashDisk {
       });
       const never = new Promise<never>(() => {});
       const open = new Map<number, FileNode>();
+      let counted = 0;
       let nextFd = 3;
 
       /** One step. `half`: what a death or an error in the middle leaves; `failing`: what an error leaves. */
@@ -197,12 +199,19 @@ export function createCrashDisk(): CrashDisk {
       ): Promise<T> {
         if (dead) return await never;
         trace.push(what);
-        const number = trace.length;
+        const isCounted = !('of' in fault) || what.startsWith(fault.of as string);
+        if (isCounted) counted += 1;
+        const number = isCounted ? counted : 0;
+        const isFailing = 'failing' in fault && number === fault.failing;
         await new Promise((resolve) => setImmediate(resolve));
         if (dead) return await never;
         if (fault.kind === 'fails' && number >= fault.at && number < fault.at + fault.times) {
           failing();
           throw errno(fault.code, `injected into ${what}`);
+        }
+        if (isFailing) {
+          failing();
+          throw errno('EIO', `injected into ${what}`);
         }
         if ((fault.kind === 'dies' || fault.kind === 'dies half way') && number === fault.at) {
           if (fault.kind === 'dies half way') half();

@@ -6,6 +6,7 @@ import { decodeSegment } from '@mcp-recorder/recording/read/segment-object';
 import { verifyStore } from '@mcp-recorder/recording/read/verify-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { parseSegmentKey } from '@mcp-recorder/recording/format/keys';
+import { eventually } from '../support/poll.ts';
 import { createCrashDisk, type CrashDisk, type Fault, type Process, type Survival } from './crash-disk.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { type SpoolProcess, startProcess, tail } from './spool-process.ts';
@@ -48,23 +49,23 @@ async function appendNamed(
   for (const name of names.slice(0, kept)) world.durable.add(name);
 }
 
-/** Appends until the process dies or has answered everything: waves of lines that together fill more than two segments. */
-export async function traffic(world: World, running: SpoolProcess, waves: number): Promise<void> {
-  for (let wave = 0; wave < waves; wave += 1) {
-    const answers: Promise<void>[] = [];
-    for (let i = 0; i < 4; i += 1) {
-      const names = [0, 1].map((n) => `${running.stream}/${wave}/${i}/${n}`);
-      for (const name of names) world.appended.add(name);
-      const lines = names.map((name) => tail(name, i === 3 ? 3000 : 300));
-      answers.push(appendNamed(world, running, names, lines, i === 2));
-    }
-    await Promise.all(answers);
+/** Appends of several callers at once, about half a segment; resolves when all are answered. */
+async function sendWave(world: World, running: SpoolProcess, wave: number): Promise<void> {
+  const answers: Promise<void>[] = [];
+  for (let i = 0; i < 4; i += 1) {
+    const names = [0, 1].map((n) => `${running.stream}/${wave}/${i}/${n}`);
+    for (const name of names) world.appended.add(name);
+    const lines = names.map((name) => tail(name, i === 3 ? 3000 : 300));
+    answers.push(appendNamed(world, running, names, lines, i === 2));
   }
+  await Promise.all(answers);
 }
 
 export interface Life {
   fault: Fault;
   waves: number;
+  /** After each wave everything is sealed by age and uploaded, and then there is nothing to do for a while. */
+  pauses?: boolean;
   /** Uploads nothing and never drains: what it leaves is for the next. */
   abandons?: boolean;
 }
@@ -79,14 +80,20 @@ export async function live(
   let problems: string[] = [];
   async function run(): Promise<void> {
     const running = await startProcess({
-      limits: { sealAfterMs: 1000 },
+      limits: { sealAfterMs: life.pauses === true ? 5 : 1000 },
       directory: DIRECTORY,
       files: process.files,
       store: storeOf(world, process),
       withoutUpload: life.abandons === true,
     });
     problems = running.problems;
-    await traffic(world, running, life.waves);
+    for (let wave = 0; wave < life.waves; wave += 1) {
+      await sendWave(world, running, wave);
+      if (life.pauses !== true) continue;
+      const acked = () =>
+        running.spool.status().watermarks.acked === running.spool.status().watermarks.appended;
+      await eventually(acked, { withinMs: 2000, everyMs: 1 }).catch(() => {});
+    }
     if (life.abandons === true) return;
     uploaded = (await running.spool.drain(10_000)).uploaded;
     await running.uploader.close();

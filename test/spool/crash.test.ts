@@ -7,11 +7,13 @@ const BEGINNINGS = {
   'a new spool': async () => createWorld(),
   'a spool that a killed process left': () => leftOver('killed'),
   'a spool that a process left at a power loss': () => leftOver('torn'),
+  'a spool that a process left that was killed between a write and its sync': () =>
+    leftOver('killed', { kind: 'dies', of: 'syncData', at: 4 }),
 };
 
-async function leftOver(survival: Survival): Promise<World> {
+async function leftOver(survival: Survival, fault: Fault = { kind: 'none' }): Promise<World> {
   const world = createWorld();
-  await live(world, { fault: { kind: 'none' }, waves: 3, abandons: true });
+  await live(world, { fault, waves: 3, abandons: true });
   world.disk.lose(survival, randomFrom(1));
   return world;
 }
@@ -54,9 +56,10 @@ async function attemptWith(
   begin: () => Promise<World>,
   fault: Fault & { at: number },
   survival: Survival,
+  pauses = false,
 ): Promise<Outcome | null> {
   const world = await begin();
-  const life: Life = { fault, waves: 3 };
+  const life: Life = { fault, waves: 3, pauses };
   const { trace, uploaded, problems } = await live(world, life);
   if (trace.length < fault.at) return null;
   const { report, ...verdict } = await settle(world, survival, randomFrom(fault.at));
@@ -89,21 +92,35 @@ for (const [name, begin] of Object.entries(BEGINNINGS)) {
   }
 }
 
+for (const survival of ['killed', 'only what was synced'] as const) {
+  test(`names how far an idle stream got when it dies at any step, and what survives is: ${survival}`, async () => {
+    const attempt = (at: number) =>
+      attemptWith(async () => createWorld(), { kind: 'dies', at }, survival, true);
+    const { steps, bad } = await everyStep(attempt);
+    expect(bad).toEqual([]);
+    expect(steps).toBeGreaterThan(60);
+  });
+}
+
 test('keeps all that was durable through ten lives that end anywhere, in any way', async () => {
   const survivals: Survival[] = ['killed', 'only what was synced', 'torn'];
   const bad: unknown[] = [];
   await Promise.all(
-    Array.from({ length: 60 }, async (_, seed) => {
+    Array.from({ length: 150 }, async (_, seed) => {
       const random = randomFrom(1000 + seed);
       const world = createWorld();
       const story: string[] = [];
       for (let lives = 0; lives < 10; lives += 1) {
-        const at = 1 + Math.floor(random() * 130);
+        const at = 1 + Math.floor(random() * 200);
         const kind = random() < 0.5 ? 'dies' : 'dies half way';
-        const { trace } = await live(world, { fault: { kind, at }, waves: 1 + Math.floor(random() * 3) });
+        const failing = 1 + Math.floor(random() * 400);
+        const life = { waves: 1 + Math.floor(random() * 5), pauses: random() < 0.3 };
+        const { trace } = await live(world, { ...life, fault: { kind, at, failing } });
         const survival = survivals[Math.floor(random() * 3)] as Survival;
         world.disk.lose(survival, random);
-        story.push(`${kind} at ${at} (${trace[at - 1]}), then ${survival}`);
+        story.push(
+          `fails at ${failing} (${trace[failing - 1]}), ${kind} at ${at} (${trace[at - 1]}), then ${survival}`,
+        );
       }
       const { report, ...verdict } = await settle(world, 'torn', random);
       if (JSON.stringify(verdict) !== JSON.stringify(SOUND)) bad.push({ seed, story, verdict, report });
