@@ -99,11 +99,20 @@ describe('the proof of an exchange', () => {
         if (other !== undefined) other.index += 1;
         expect(verifyBundle(moved).ok).toBe(false);
       });
-      const changed = copyOf(bundle);
-      const target = changed.segments[s];
-      if (target !== undefined)
-        target.seal = target.seal.replace('"how":"', '"how":"size').replace('sizesize', 'age');
-      expect(verifyBundle(changed).ok).toBe(false);
+      for (const [from, to] of [
+        ['"time":"2026', '"time":"2025'],
+        ['"seq":', '"seq":1'],
+        ['"last":false', '"last":true'],
+      ] as const) {
+        const changed = copyOf(bundle);
+        const target = changed.segments[s];
+        if (target !== undefined) target.seal = target.seal.replace(from, to);
+        expect(codesOf(changed), `${from} of ${s}`).toEqual(segment.seal.includes(from) ? ['signature'] : []);
+      }
+      const renamed = copyOf(bundle);
+      const label = renamed.segments[s];
+      if (label !== undefined) label.segment = 7;
+      expect(codesOf(renamed)).toContain('seal');
     });
     for (const garbage of [
       null,

@@ -158,6 +158,7 @@ describe('what is found in the lines of a segment', () => {
       const lines = linesOf(object);
       for (let n = 0; n < lines.length; n += 1)
         expectFound(replaceAt(index, bytesOf(lines.slice(0, n))), index);
+      expectFound(replaceAt(index, object.bytes.subarray(0, -1)), index);
     });
     fc.assert(
       fc.property(anySegment, fc.nat(), (index, at) => {
