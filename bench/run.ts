@@ -220,7 +220,7 @@ function requireTools(): void {
     } catch (error) {
       // wrk exits with 1 after saying its version.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') continue;
-      throw new Error(`The benchmark needs ${tool}; on Debian: apt-get install ${source}`);
+      throw new Error(`The benchmark needs ${tool}; on Debian: apt-get install ${source}`, { cause: error });
     }
   }
 }
