@@ -10,10 +10,10 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-export interface RunningProcess {
+export interface SpawnedProcess {
   pid: number;
-  /** What the readiness pattern matched. */
-  ready: RegExpExecArray;
+  /** What the readiness pattern matched. Rejects when the process ends or stays silent; the error carries what it wrote. */
+  ready: Promise<RegExpExecArray>;
   /** Everything written so far, standard output and error in order of arrival. */
   output(): string;
   /** Standard output alone. */
@@ -21,6 +21,11 @@ export interface RunningProcess {
   exited: Promise<Exit>;
   /** Sends the signal once and waits for the end; a process that already ended is left alone. */
   stop(signal?: NodeJS.Signals): Promise<Exit>;
+}
+
+export interface RunningProcess extends Omit<SpawnedProcess, 'ready'> {
+  /** What the readiness pattern matched. */
+  ready: RegExpExecArray;
 }
 
 export interface ProcessOptions {
@@ -44,11 +49,8 @@ process.once('exit', () => {
   }
 });
 
-/**
- * Starts a script with this Node and waits until its output matches `ready`.
- * @throws when it ends or stays silent; the error carries what it wrote.
- */
-export async function startProcess(options: ProcessOptions): Promise<RunningProcess> {
+/** Starts a script with this Node, and does not wait: for tests that end it before it is ready. */
+export function spawnProcess(options: ProcessOptions): SpawnedProcess {
   const child = spawn(process.execPath, options.args, {
     env: { ...process.env, ...options.env },
     cwd: options.cwd,
@@ -63,7 +65,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
       resolve({ code, signal });
     });
   });
-  const ready = await new Promise<RegExpExecArray>((resolve, reject) => {
+  const ready = new Promise<RegExpExecArray>((resolve, reject) => {
     const name = options.args.join(' ');
     const fail = (why: string) => {
       child.kill('SIGKILL');
@@ -103,6 +105,15 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
       return exited;
     },
   };
+}
+
+/**
+ * Starts a script with this Node and waits until its output matches `ready`.
+ * @throws when it ends or stays silent; the error carries what it wrote.
+ */
+export async function startProcess(options: ProcessOptions): Promise<RunningProcess> {
+  const { ready, ...child } = spawnProcess(options);
+  return { ...child, ready: await ready };
 }
 
 /** A port that was free a moment ago: for programs that can't be told to choose one and say which. */

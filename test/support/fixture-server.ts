@@ -138,8 +138,12 @@ async function writeResponse(response: Response, res: ServerResponse): Promise<v
 /**
  * Starts the server on 127.0.0.1.
  * @param port 0 (the default) for any free port.
+ * @param watch is shown each request before its body arrives.
  */
-export async function startFixtureServer(port = 0): Promise<FixtureServer> {
+export async function startFixtureServer(
+  port = 0,
+  watch: (req: IncomingMessage) => void = () => {},
+): Promise<FixtureServer> {
   const sessions = createLegacySessions();
   const modern = createMcpHandler(() => createMcpServer('modern', modern.notify), { legacy: 'reject' });
   const hostIsLocal = localhostHostValidation();
@@ -157,6 +161,7 @@ export async function startFixtureServer(port = 0): Promise<FixtureServer> {
   }
 
   const server = createServer((req, res) => {
+    watch(req);
     serve(req, res).catch((error: Error) => {
       if (!res.headersSent) {
         res.writeHead(error.name === 'RequestBodyTooLargeError' ? 413 : 500, { connection: 'close' });

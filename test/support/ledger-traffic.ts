@@ -10,6 +10,9 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Ledger, openEntry, tokenOf } from './ledger.ts';
 
+/** Pause of a client whose call failed, milliseconds. */
+const RETRY_MS = 25;
+
 /** How a call is to be answered. */
 export interface CallShape {
   /** `json`: one body; `sse`: `events` notifications, then the result; `error`: status 500 with a JSON-RPC error. */
@@ -19,7 +22,7 @@ export interface CallShape {
   textBytes: number;
   /** Length of a text in the request. */
   requestBytes: number;
-  /** Pause before each event, milliseconds. */
+  /** Pause before each event and before a JSON answer, milliseconds. */
   pauseMs: number;
 }
 
@@ -82,6 +85,7 @@ async function answer(res: ServerResponse, id: number, shape: CallShape & { toke
     return;
   }
   if (shape.answer === 'json') {
+    await delay(shape.pauseMs);
     res.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(result) });
     res.end(result);
     return;
@@ -141,8 +145,8 @@ export async function driveClients(ledger: Ledger, options: DriveOptions): Promi
       const complete = await callOnce(ledger, options.url(), agent, token, call, shape(who, call));
       driven[complete ? 'completed' : 'failed'] += 1;
       if (!complete) {
-        // Nobody listens while the recorder starts again; asking every microsecond would only burn CPU.
-        await delay(5);
+        // Nobody listens while the recorder starts again; asking all the time would only take the CPU away from it.
+        await delay(RETRY_MS);
       }
     }
     agent.destroy();

@@ -22,7 +22,7 @@ export interface LedgerEntry {
 export interface Ledger {
   client: Map<string, LedgerEntry>;
   server: Map<string, LedgerEntry>;
-  /** Beginnings of requests that reached the server and were cut before their token. */
+  /** Requests without a token that reached the server, or as much of them as did. */
   beginnings: Buffer[];
   /** Tokens that reached the server more than once: somebody repeated a POST. */
   repeated: string[];
@@ -60,14 +60,11 @@ interface RecordedExchange {
  * Of traffic in identity coding and without masking only: there the recorded text is the text on the wire.
  */
 export function missingFromRecording(ledger: Ledger, lines: Iterable<Line>): string[] {
-  const exchanges = byToken(lines);
+  const { requests, exchanges } = byToken(lines);
   const missing = ledger.repeated.map((token) => `the server received ${token} more than once`);
   for (const beginning of ledger.beginnings) {
-    const recorded = [...exchanges.values()].some(({ request }) =>
-      isPrefix(beginning, Buffer.concat(request)),
-    );
-    if (!recorded) {
-      missing.push(`the server received the beginning of a request that was not recorded: ${beginning}`);
+    if (!requests.some((request) => isPrefix(beginning, request))) {
+      missing.push(`the server received a request (or its beginning) that was not recorded: ${beginning}`);
     }
   }
   for (const { token, received } of ledger.server.values()) {
@@ -110,7 +107,7 @@ function isPrefix(part: Buffer, whole: Buffer): boolean {
   return whole.subarray(0, part.length).equals(part);
 }
 
-function byToken(lines: Iterable<Line>): Map<string, RecordedExchange> {
+function byToken(lines: Iterable<Line>): { requests: Buffer[]; exchanges: Map<string, RecordedExchange> } {
   const byExchange = new Map<string, RecordedExchange>();
   for (const line of lines) {
     if (!('exchange' in line) || line.exchange === null) {
@@ -142,14 +139,17 @@ function byToken(lines: Iterable<Line>): Map<string, RecordedExchange> {
         break;
     }
   }
-  const found = new Map<string, RecordedExchange>();
+  const requests: Buffer[] = [];
+  const exchanges = new Map<string, RecordedExchange>();
   for (const exchange of byExchange.values()) {
-    const token = tokenOf(Buffer.concat(exchange.request).toString('utf8'));
+    const request = Buffer.concat(exchange.request);
+    requests.push(request);
+    const token = tokenOf(request.toString('utf8'));
     if (token !== null) {
-      found.set(token, exchange);
+      exchanges.set(token, exchange);
     }
   }
-  return found;
+  return { requests, exchanges };
 }
 
 function bytesOf(line: { body: string | null; body_encoding: 'utf8' | 'base64' | null }): Buffer {
