@@ -75,9 +75,6 @@ const body = {
 const head = { v: z.literal(1), stream: ulid, seq: count, time };
 const inExchange = { exchange: ulid, part: count };
 
-/** What every line has, whatever its type: enough to order it and to prove it. */
-export const headSchema = z.object({ ...head, type: text });
-
 export const openSchema = z.object({
   ...head,
   type: z.literal('open'),

@@ -33,12 +33,12 @@ export interface SealFacts {
 }
 
 /** The origin of a segment's checkpoint, which is also the name of the key that signs it. */
-export function checkpointOrigin(stream: string, segment: number): string {
+function checkpointOrigin(stream: string, segment: number): string {
   return `${ORIGIN}/${stream}/${segment}`;
 }
 
 /** The text that is signed (c2sp.org/tlog-checkpoint): origin, entries, root, and one extension line. */
-export function checkpointText(
+function checkpointText(
   facts: Omit<SealFacts, 'seq' | 'time' | 'how' | 'recoveredBy'>,
   sha256: string,
 ): string {
