@@ -168,12 +168,12 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#body?.close();
     // Before the request is durable there is no exchange to end.
     if (this.#exchange.ended || !this.#forwarded) return;
-    const tails: LineTail[] = [];
-    this.#takeCutEnd(tails, this.#stopped);
-    this.#exchange.append(tails, ignoreLoss, true);
+    this.#recordEnd(this.#stopped);
   }
 
-  #takeCutEnd(tails: LineTail[], how: EndHow): void {
+  /** Records the end of an exchange that nobody waits for; once more, numbered anew, when its lines are lost with others. */
+  #recordEnd(how: EndHow, attempts = 2): void {
+    const tails: LineTail[] = [];
     this.#exchange.takeEnd(tails, {
       how,
       status: this.#head?.status ?? null,
@@ -181,6 +181,13 @@ export class ResponseRecorder implements UpstreamHandler {
       tooLarge: this.#body?.tooLarge ?? false,
       trailers: NO_TRAILERS,
     });
+    this.#exchange.append(
+      tails,
+      (error) => {
+        if (error !== null && attempts > 1) this.#recordEnd(how, attempts - 1);
+      },
+      true,
+    );
   }
 
   #queueFlush(): void {
@@ -322,9 +329,7 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#call?.abort();
     this.#body?.close();
     this.#clientGone = true;
-    const tails: LineTail[] = [];
-    this.#takeCutEnd(tails, 'cut');
-    this.#exchange.append(tails, ignoreLoss, true);
+    this.#recordEnd('cut');
     this.#exchange.context.metrics.denied('not_durable');
     this.#response.destroy();
   }
@@ -352,9 +357,6 @@ const NO_BODY: Body = { body: null, body_encoding: null, wire_bytes: 0 };
 function flushLater(recorder: ResponseRecorder): void {
   recorder.flush();
 }
-
-/** The end of an exchange that is over is not waited for: nobody is left to be told. */
-function ignoreLoss(): void {}
 
 function pairs(flat: readonly string[]): [string, string][] {
   const list: [string, string][] = [];

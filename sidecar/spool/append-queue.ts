@@ -52,8 +52,8 @@ export interface AppendQueue {
   shift(): void;
   /** Answers what can't wait for the obstacle to go. */
   refuse(obstacle: Obstacle): void;
-  /** Answers everything. */
-  fail(error: (pending: Pending) => SpoolError): void;
+  /** Empties the queue; the caller answers what was in it. */
+  takeAll(): Pending[];
 }
 
 export function createAppendQueue(): AppendQueue {
@@ -86,11 +86,11 @@ export function createAppendQueue(): AppendQueue {
       head = 0;
       for (const pending of refused) pending.durable(refusal(obstacle, pending.synced));
     },
-    fail(error) {
-      const failed = queue.slice(head);
+    takeAll() {
+      const all = queue.slice(head);
       queue = [];
       head = 0;
-      for (const pending of failed) pending.durable(error(pending));
+      return all;
     },
   };
 }

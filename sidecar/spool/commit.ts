@@ -359,9 +359,11 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     announce();
     started?.();
     const failure = (pending: Pending) => lost(message, error, pending.synced);
+    // Taken first: who is told that its lines are lost appends the line that says so, and that one is kept.
+    const behind = wasTrial ? [] : queue.takeAll();
     answer(failure);
+    for (const pending of behind) pending.durable(failure(pending));
     if (wasTrial) queue.refuse(broken);
-    else queue.fail(failure);
     // Nobody waits for these, so that nobody else could write them again.
     if (sealTails.length > 0) queue.push(sealTails, () => {}, true);
     sealTails = [];
@@ -455,7 +457,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       const failure = (pending: Pending) =>
         new SpoolError('drained', 'the recorder ends before this was on disk', hint, null, pending.synced);
       answer(failure);
-      queue.fail(failure);
+      for (const pending of queue.takeAll()) pending.durable(failure(pending));
     },
     async close() {
       await preparing;

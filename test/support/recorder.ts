@@ -98,8 +98,8 @@ export interface HeldFiles {
   readonly waiting: number;
   /** Lets everything pass that waits, and what comes. */
   release(): void;
-  /** From now on syncs fail with this error. */
-  failSyncs(code: string): void;
+  /** From now on syncs fail with this error; null: they work again. */
+  failSyncs(code: string | null): void;
 }
 
 /** The real file primitives, with an `fdatasync` that waits when the test says so. */
