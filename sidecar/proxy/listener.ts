@@ -32,6 +32,8 @@ export interface Listener {
 /** Starts to listen. @throws Error of the system when the address can't be bound */
 export async function createListener(context: ProxyContext, listen: Address): Promise<Listener> {
   const exchanges = new Map<http.ServerResponse, ResponseRecorder | null>();
+  /** Connections on which something came that is no HTTP. */
+  const broken = new WeakSet<Duplex>();
   let settled: (() => void) | null = null;
 
   function handle(
@@ -68,21 +70,23 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
       socket.destroy();
       return;
     }
+    // What follows on a connection that was refused is part of what was refused.
+    if (broken.has(socket)) return;
+    broken.add(socket);
+    const reason = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_http';
     const address = (socket as net.Socket).remoteAddress ?? 'unknown';
-    // An answer of an earlier request on this connection may be under way: words of ours must not get into it.
-    const busy = [...exchanges.keys()].some((response) => response.socket === socket);
-    if (busy) {
-      context.denials.count('malformed_http', address, null);
-      context.metrics.denied('malformed_http');
+    const [response, ...more] = [...exchanges.keys()].filter(({ req }) => req.socket === socket);
+    if (response === undefined) {
+      refuseConnection(context, socket, address, reason);
+    } else if (more.length === 0 && !response.req.complete && !response.headersSent) {
+      // The body that is being read is broken; nobody has answered its request yet.
+      refuse(context, response.req, response, reason);
+    } else {
+      // An answer of an earlier request on this connection may be under way: words of ours must not get into it.
+      context.denials.count(reason, address, null);
+      context.metrics.denied(reason);
       socket.destroy();
-      return;
     }
-    refuseConnection(
-      context,
-      socket,
-      address,
-      error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_http',
-    );
   });
 
   await new Promise<void>((resolve, reject) => {

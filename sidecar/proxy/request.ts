@@ -53,6 +53,8 @@ export function handleRequest(
   }
   readBody(request, context.maxRequestBytes, context.budget, (read) => {
     if (read.outcome === 'client_closed') {
+      // A body that broke in the middle has been refused by now.
+      if (response.headersSent) return;
       context.denials.count('client_closed', addressOf(request), null);
       return;
     }
@@ -74,8 +76,8 @@ export function handleRequest(
       contentType: decoded === null ? null : (request.headers['content-type'] ?? null),
       text: text?.ok ? text.text : null,
       headers: {
-        mcpMethod: headerOf(request.rawHeaders, 'mcp-method'),
-        mcpName: headerOf(request.rawHeaders, 'mcp-name'),
+        mcpMethod: wholeHeader(request, 'mcp-method'),
+        mcpName: wholeHeader(request, 'mcp-name'),
       },
     });
     if (classification.verdict === 'refuse') {
@@ -111,6 +113,12 @@ export function handleRequest(
 
 function addressOf(request: IncomingMessage): string {
   return request.socket.remoteAddress ?? 'unknown';
+}
+
+/** Every value of the header, as one list (RFC 9110 5.3): a server may read another of them than the first. */
+function wholeHeader(request: IncomingMessage, name: string): string | null {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(', ') : (value ?? null);
 }
 
 /** What the headers alone forbid. */
