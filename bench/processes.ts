@@ -128,10 +128,16 @@ export function cpuUs(pid: number): number {
   return ticks * TICK_US;
 }
 
-/** Of that, what the first thread of the process itself used: JavaScript and the event loop of a Node process. */
-export function mainThreadCpuUs(pid: number): number {
-  const fields = statFields(`/proc/${pid}/task/${pid}/stat`);
-  return fields === null ? 0 : (Number(fields[11]) + Number(fields[12])) * TICK_US;
+/** CPU time of the process's threads that run now, by thread name (Node: main thread, V8 workers, libuv's pool), in microseconds. */
+export function threadCpuUs(pid: number): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const thread of fs.readdirSync(`/proc/${pid}/task`)) {
+    const fields = statFields(`/proc/${pid}/task/${thread}/stat`);
+    if (fields === null) continue;
+    const name = fs.readFileSync(`/proc/${pid}/task/${thread}/comm`, 'latin1').trimEnd();
+    times.set(name, (times.get(name) ?? 0) + (Number(fields[11]) + Number(fields[12])) * TICK_US);
+  }
+  return times;
 }
 
 /** CPU time of this process's children that have ended, in microseconds. */
