@@ -170,8 +170,10 @@ export function createCrashDisk(): CrashDisk {
   function all(node: Node, path: string, visit: (node: Node, path: string) => void): void {
     visit(node, path);
     if (node.kind !== 'directory') return;
-    for (const child of new Set([...node.names, ...node.durable]))
-      all(child[1], `${path}/${child[0]}`, visit);
+    for (const [name, child] of node.names) all(child, `${path}/${name}`, visit);
+    for (const [name, child] of node.durable) {
+      if (node.names.get(name) !== child) all(child, `${path}/${name}`, visit);
+    }
   }
 
   return {

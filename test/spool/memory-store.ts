@@ -1,8 +1,9 @@
 /**
  * Owns an object store in memory for tests that need hundreds of them.
  */
-import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
 import { hash } from 'node:crypto';
+import { compareKeys, requireKey } from '@mcp-recorder/recording/store/object-key';
+import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
 
 export function createMemoryStore(): ObjectStore & { objects: Map<string, Uint8Array> } {
   const objects = new Map<string, Uint8Array>();
@@ -14,25 +15,33 @@ export function createMemoryStore(): ObjectStore & { objects: Map<string, Uint8A
   return {
     objects,
     location: 'memory',
-    async putIfAbsent(key, bytes, sha256) {
+    async putIfAbsent(key, bytes, sha256, signal) {
+      requireKey('put', key);
+      signal?.throwIfAborted();
       const found = objects.get(key);
       if (found !== undefined) return { outcome: 'exists', sha256: infoOf(key, found).sha256 };
       if (hash('sha256', bytes, 'hex') !== sha256) throw new StoreError('invalid', 'put', key, 'other bytes');
       objects.set(key, Buffer.from(bytes));
       return { outcome: 'created' };
     },
-    async get(key) {
+    async get(key, signal) {
+      requireKey('get', key);
+      signal?.throwIfAborted();
       const found = objects.get(key);
       if (found === undefined) throw new StoreError('not_found', 'get', key, 'no such object');
       return found;
     },
-    async head(key) {
+    async head(key, signal) {
+      requireKey('head', key);
+      signal?.throwIfAborted();
       const found = objects.get(key);
       return found === undefined ? null : infoOf(key, found);
     },
     async *list(prefix, options) {
-      for (const key of [...objects.keys()].sort()) {
-        if (!key.startsWith(prefix) || key <= (options?.startAfter ?? '')) continue;
+      options?.signal?.throwIfAborted();
+      for (const key of [...objects.keys()].sort(compareKeys)) {
+        const isAfter = compareKeys(key, options?.startAfter ?? '') > 0;
+        if (!key.startsWith(prefix) || !isAfter) continue;
         yield infoOf(key, objects.get(key) as Uint8Array);
       }
     },

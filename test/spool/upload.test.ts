@@ -1,0 +1,154 @@
+import { hash } from 'node:crypto';
+import { segmentKey } from '@mcp-recorder/recording/format/keys';
+import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
+import { describe, expect, test } from 'vitest';
+import type { SealedObject } from '../../sidecar/spool/spool.ts';
+import { createUploader } from '../../sidecar/upload.ts';
+import { describeObjectStore } from '../recording/object-store-contract.ts';
+import { eventually } from '../support/poll.ts';
+import { createMemoryStore } from './memory-store.ts';
+
+const STREAM = '01KAH3M8ZK4T9V2B6XN5R0WCEA';
+const bytesOf = (segment: number) => Buffer.from(`object ${segment}`);
+
+function objectOf(segment: number): SealedObject {
+  const bytes = bytesOf(segment);
+  const place = { cluster: 'c', namespace: 'n', server: 's', time: '2026-11-21T08:40:00.000000Z' };
+  return {
+    stream: STREAM,
+    segment,
+    firstSeq: 0,
+    lines: 1,
+    how: 'size',
+    key: segmentKey({ ...place, stream: STREAM, segment }),
+    path: '',
+    size: bytes.length,
+    sha256: hash('sha256', bytes, 'hex'),
+  };
+}
+
+function upload(store: ObjectStore) {
+  const confirmed: number[] = [];
+  const failures: string[] = [];
+  const uploader = createUploader({
+    store,
+    read: async ({ segment }) => bytesOf(segment),
+    confirmed: ({ segment }) => confirmed.push(segment),
+    onFailure: (message, hint) => failures.push(`${message} | ${hint}`),
+  });
+  return { uploader, confirmed, failures };
+}
+
+describe('the uploader', () => {
+  test('confirms an object when the store has created it, at most four on their way at once', async () => {
+    const store = createMemoryStore();
+    const puts: (() => void)[] = [];
+    const slow: ObjectStore = {
+      ...store,
+      async putIfAbsent(...args) {
+        await new Promise<void>((resolve) => puts.push(resolve));
+        return await store.putIfAbsent(...args);
+      },
+    };
+    const { uploader, confirmed } = upload(slow);
+    for (let segment = 0; segment < 6; segment += 1) uploader.add(objectOf(segment));
+    await eventually(() => puts.length === 4, { withinMs: 1000 });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([puts.length, uploader.waiting, confirmed]).toEqual([4, 6, []]);
+    for (let i = 0; i < 6; i += 1)
+      await eventually(() => puts.splice(0).map((go) => go()).length > 0 || confirmed.length === 6, {
+        withinMs: 1000,
+      });
+    await eventually(() => confirmed.length === 6, { withinMs: 1000 });
+    expect(store.objects.size).toBe(6);
+    expect(uploader.waiting).toBe(0);
+  });
+
+  test('confirms an object that is there already with the same bytes, also when the store does not know its SHA-256', async () => {
+    for (const knows of [true, false]) {
+      const store = createMemoryStore();
+      await store.putIfAbsent(objectOf(0).key, bytesOf(0), objectOf(0).sha256);
+      const forgetful: ObjectStore = {
+        ...store,
+        putIfAbsent: async (...args) => {
+          const outcome = await store.putIfAbsent(...args);
+          return outcome.outcome === 'exists'
+            ? { outcome: 'exists', sha256: knows ? outcome.sha256 : null }
+            : outcome;
+        },
+        head: async (key) => {
+          const info = await store.head(key);
+          return info === null || knows ? info : { ...info, sha256: null };
+        },
+      };
+      const { uploader, confirmed, failures } = upload(forgetful);
+      uploader.add(objectOf(0));
+      await eventually(() => confirmed.length === 1, { withinMs: 1000 });
+      expect(failures).toEqual([]);
+      expect(store.objects.size).toBe(1);
+    }
+  });
+
+  test('never overwrites a foreign object: stores beside it, and says so', async () => {
+    const store = createMemoryStore();
+    const { key } = objectOf(0);
+    const foreign = Buffer.from('foreign');
+    await store.putIfAbsent(key, foreign, hash('sha256', foreign, 'hex'));
+    const { uploader, confirmed, failures } = upload(store);
+    uploader.add(objectOf(0));
+    await eventually(() => confirmed.length === 1, { withinMs: 1000 });
+    expect(failures).toHaveLength(1);
+    expect(failures[0]).toContain(key);
+    expect(Buffer.from(store.objects.get(key) as Uint8Array)).toEqual(foreign);
+    const copy = segmentKey({
+      cluster: 'c',
+      namespace: 'n',
+      server: 's',
+      time: '2026-11-21T08:40:00.000000Z',
+      stream: STREAM,
+      segment: 0,
+      copy: 1,
+    });
+    expect(Buffer.from(store.objects.get(copy) as Uint8Array)).toEqual(bytesOf(0));
+  });
+
+  test('tries again after a failure, tells it with its hint, and confirms only then', async () => {
+    const store = createMemoryStore();
+    let failing = 2;
+    const flaky: ObjectStore = {
+      ...store,
+      async putIfAbsent(...args) {
+        failing -= 1;
+        if (failing >= 0) throw new StoreError('unreachable', 'put', args[0], 'Look at the network.');
+        return await store.putIfAbsent(...args);
+      },
+    };
+    const { uploader, confirmed, failures } = upload(flaky);
+    uploader.add(objectOf(0));
+    await eventually(() => confirmed.length === 1, { withinMs: 5000 });
+    expect(failures).toHaveLength(2);
+    expect(failures[0]).toContain('Look at the network.');
+  });
+
+  test('confirms nothing after it was closed', async () => {
+    const store: ObjectStore = {
+      ...createMemoryStore(),
+      putIfAbsent: async (_key, _bytes, _sha256, signal) => {
+        await new Promise((_, reject) =>
+          signal?.addEventListener('abort', () => reject(new Error('aborted'))),
+        );
+        throw new Error('unreachable');
+      },
+    };
+    const { uploader, confirmed, failures } = upload(store);
+    uploader.add(objectOf(0));
+    await new Promise((resolve) => setImmediate(resolve));
+    await uploader.close();
+    expect([confirmed, failures]).toEqual([[], []]);
+  });
+});
+
+describeObjectStore('the store in memory', async () => ({
+  store: createMemoryStore(),
+  dispose: async () => {},
+}));
