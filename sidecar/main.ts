@@ -15,7 +15,7 @@ import { createSessionNamer } from './exchange/session.ts';
 import { createGate, type Gate } from './gate.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
-import { encodeSettled } from './proxy/exchange.ts';
+import { encodeResult } from './proxy/exchange.ts';
 import { createListener } from './proxy/listener.ts';
 import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
@@ -123,7 +123,7 @@ export async function startRecorder(
   function recordUncarried(settled: readonly SettledOperation[]): void {
     if (settled.length === 0) return;
     spool.append(
-      settled.map((operation) => encodeSettled(operation, null, null)),
+      settled.map((operation) => encodeResult(operation, null, null)),
       ignoreLoss,
       { closing: true },
     );

@@ -47,6 +47,7 @@ const COLUMNS = [
   'cause',
   'error_code',
   'duration_us',
+  'cut',
   'body_offset',
   'body',
   'body_encoding',
@@ -118,12 +119,16 @@ export function encodeHttp(http: Http): string {
   return encodeJson(http);
 }
 
+function cut(f: { cut?: true }): string {
+  return f.cut === undefined ? '' : ',"cut":true';
+}
+
 function known(f: Known): string {
   let text =
     f.session === undefined ? '' : `,"session":{"id":${quote(f.session.id)},"how":"${f.session.how}"}`;
   if (f.protocol !== undefined) text += `,"protocol":${quote(f.protocol)}`;
   if (f.client_info !== undefined) {
-    text += `,"client_info":{"name":${quote(f.client_info.name)},"version":${orNull(f.client_info.version)}}`;
+    text += `,"client_info":{"name":${quote(f.client_info.name)},"version":${orNull(f.client_info.version)}${cut(f.client_info)}}`;
   }
   return text;
 }
@@ -133,7 +138,7 @@ function call(c: Call): string {
     `{"operation":"${c.operation}","kind":"${c.kind}","sender":"${c.sender}","rpc_id":${orNull(c.rpc_id)},` +
     `"method":${quote(c.method)},"target":${orNull(c.target)},` +
     `"decision":{"action":"${c.decision.action}","rule":${orNull(c.decision.rule)}},` +
-    `"continues":${orNull(c.continues)}}`
+    `"continues":${orNull(c.continues)}${cut(c)}}`
   );
 }
 
@@ -203,6 +208,6 @@ export function encodeResultTail(f: ResultTail): string {
     `,"type":"result","exchange":${orNull(f.exchange)},"part":${f.part},"operation":${orNull(f.operation)},` +
     `"call_exchange":${orNull(f.call_exchange)},"rpc_id":${quote(f.rpc_id)},"principal":${f.principalJson}` +
     `${known(f)},"method":${orNull(f.method)},"target":${orNull(f.target)},"sender":"${f.sender}",` +
-    `"outcome":"${f.outcome}","cause":${orNull(f.cause)},"error_code":${f.error_code},"duration_us":${f.duration_us}}`
+    `"outcome":"${f.outcome}","cause":${orNull(f.cause)},"error_code":${f.error_code},"duration_us":${f.duration_us}${cut(f)}}`
   );
 }

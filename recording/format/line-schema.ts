@@ -37,7 +37,9 @@ const session = z.object({
 const known = {
   session: session.exactOptional(),
   protocol: text.exactOptional(),
-  client_info: z.object({ name: text, version: orNull(text) }).exactOptional(),
+  client_info: z
+    .object({ name: text, version: orNull(text), cut: z.literal(true).exactOptional() })
+    .exactOptional(),
 };
 const header = z.object({ name: text, value: orNull(text) });
 const http = z.object({
@@ -56,6 +58,7 @@ const call = z.object({
   target: orNull(text),
   decision: z.object({ action: z.enum(['allow', 'deny', 'metadata_only']), rule: orNull(text) }),
   continues: orNull(text),
+  cut: z.literal(true).exactOptional(),
 });
 const body = {
   body: orNull(text),
@@ -188,6 +191,7 @@ const result = z.object({
   cause: orNull(text),
   error_code: orNull(z.int()),
   duration_us: orNull(count),
+  cut: z.literal(true).exactOptional(),
 });
 const denied = z.object({
   ...head,

@@ -28,6 +28,7 @@ export interface Session {
 export interface ClientInfo {
   name: string;
   version: string | null;
+  cut?: true;
 }
 
 /** A header as it stood on the wire (name in lower case); value null unless the name is on the allow-list. */
@@ -59,6 +60,8 @@ export interface Call {
   target: string | null;
   decision: Decision;
   continues: string | null;
+  /** Id, method or target were longer than 1 KiB. */
+  cut?: true;
 }
 
 export type Sender = 'client' | 'server';
@@ -220,6 +223,8 @@ export interface ResultLine extends LineHead {
   cause: string | null;
   error_code: number | null;
   duration_us: number | null;
+  /** Id, method or target were longer than 1 KiB. */
+  cut?: true;
 }
 
 export interface DeniedLine extends LineHead {

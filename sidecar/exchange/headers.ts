@@ -3,15 +3,12 @@
  * Invariant: a value that is not on the allow-list never leaves this file into a record; end-to-end headers keep their
  * order, spelling and number.
  */
-import { Buffer } from 'node:buffer';
 import type { RecordedHeader } from '@mcp-recorder/recording/format/line';
+import { cutName } from '@mcp-recorder/recording/format/cut';
 import { isOfOneConnection, type ValueRecording, valueRecording } from './header-names.ts';
 
 /** Turns a session id into its keyed hash (session.ts). */
 export type HashSession = (id: string) => string;
-
-/** Longest name and value that is written down, in bytes of UTF-8. */
-const MAX_BYTES = 1024;
 
 /**
  * The headers of a message as they are recorded: names in lower case, values by the allow-list.
@@ -38,7 +35,7 @@ export function encodeRecordedHeaders(raw: readonly string[], hashSession: HashS
     } else if (name.how === 'session') {
       json += `${name.beforeValue}${JSON.stringify(hashSession(value))}}`;
     } else if (value.length > MAX_SEEN_LENGTH) {
-      json += `${name.beforeValue}${JSON.stringify(cut(value))}}`;
+      json += `${name.beforeValue}${JSON.stringify(cutName(value))}}`;
     } else {
       if (name.lastValue !== value) {
         name.lastHeader = `${name.beforeValue}${JSON.stringify(value)}}`;
@@ -92,17 +89,7 @@ function nominatedNames(raw: readonly string[]): Set<string> | null {
 
 function recordedValue(how: ValueRecording, value: string, hashSession: HashSession): string | null {
   if (how === 'none') return null;
-  return how === 'session' ? hashSession(value) : cut(value);
-}
-
-/** At most `MAX_BYTES` of the text, whole characters. */
-function cut(text: string): string {
-  if (text.length <= MAX_BYTES / 3) return text;
-  const bytes = Buffer.from(text, 'utf8');
-  if (bytes.length <= MAX_BYTES) return text;
-  let end = MAX_BYTES;
-  while (((bytes[end] as number) & 0xc0) === 0x80) end -= 1;
-  return bytes.toString('utf8', 0, end);
+  return how === 'session' ? hashSession(value) : cutName(value);
 }
 
 /** What is known of a header name as it is spelled on the wire. */
@@ -128,7 +115,7 @@ function nameOf(rawName: string): SeenName {
   const seen = seenNames.get(rawName);
   if (seen !== undefined) return seen;
   const lowerName = rawName.toLowerCase();
-  const shortName = cut(lowerName);
+  const shortName = cutName(lowerName);
   const beforeValue = `{"name":${JSON.stringify(shortName)},"value":`;
   const made: SeenName = {
     lowerName,

@@ -7,11 +7,11 @@ import type {
   ClientInfo,
   EndHow,
   Known,
-  Outcome,
   RecordedHeader,
   Sender,
   Session,
 } from '@mcp-recorder/recording/format/line';
+import { cutName } from '@mcp-recorder/recording/format/cut';
 import { encodeEndTail, encodeResultTail } from '@mcp-recorder/recording/format/encode';
 import type { Message } from '../exchange/json-scan.ts';
 import { outcomeOf, type SettledOperation } from '../exchange/operations.ts';
@@ -40,13 +40,13 @@ const NO_FACTS: SessionFacts = {
 const ALLOWED = { action: 'allow', rule: null } as const;
 const NO_CALLS: Call[] = [];
 
-/** An answer to a call that this process does not know. */
-interface UnknownAnswer {
-  rpcId: string;
-  sender: Sender;
-  outcome: Outcome;
-  errorCode: number | null;
-}
+/** What a `result` line says; nulls where the call is not known to this process. */
+type Result = Omit<SettledOperation, 'operation' | 'callExchange' | 'method' | 'durationUs'> & {
+  operation: string | null;
+  callExchange: string | null;
+  method: string | null;
+  durationUs: number | null;
+};
 
 export class Exchange {
   readonly context: ProxyContext;
@@ -70,7 +70,7 @@ export class Exchange {
   #parts = 0;
   #durableParts = 0;
   #calls = 0;
-  #settled: (SettledOperation | UnknownAnswer)[] = [];
+  #settled: Result[] = [];
 
   constructor(context: ProxyContext) {
     this.context = context;
@@ -119,10 +119,18 @@ export class Exchange {
           this.#settled.push(settled);
         } else if (message.rpcId !== null) {
           this.#settled.push({
+            operation: null,
+            callExchange: null,
             rpcId: message.rpcId,
+            principalJson: this.principalJson,
+            session: this.session,
+            method: null,
+            target: null,
             sender: sender === 'client' ? 'server' : 'client',
             outcome: outcomeOf(message),
+            cause: null,
             errorCode: message.errorCode,
+            durationUs: null,
           });
         }
         continue;
@@ -149,16 +157,20 @@ export class Exchange {
       } else if (message.cancelledRequestId !== null) {
         operations.cancelRequested(this.sessionKey, message.cancelledRequestId, sender);
       }
-      calls.push({
+      const call: Call = {
         operation,
         kind: message.kind,
         sender,
-        rpc_id: message.rpcId,
-        method: message.method,
-        target: message.target,
+        rpc_id: message.rpcId === null ? null : cutName(message.rpcId),
+        method: cutName(message.method),
+        target: message.target === null ? null : cutName(message.target),
         decision: ALLOWED,
         continues,
-      });
+      };
+      if (call.rpc_id !== message.rpcId || call.method !== message.method || call.target !== message.target) {
+        call.cut = true;
+      }
+      calls.push(call);
     }
     return calls;
   }
@@ -167,29 +179,8 @@ export class Exchange {
   takeResults(tails: LineTail[]): void {
     if (this.#settled.length === 0) return;
     for (const settled of this.#settled) {
-      if ('operation' in settled) {
-        tails.push(encodeSettled(settled, this.id, this.nextPart()));
-        this.context.metrics.operationEnded(settled.method, settled.outcome);
-        continue;
-      }
-      tails.push(
-        encodeResultTail({
-          exchange: this.id,
-          part: this.nextPart(),
-          operation: null,
-          call_exchange: null,
-          rpc_id: settled.rpcId,
-          principalJson: this.principalJson,
-          ...(this.session === null ? {} : { session: this.session }),
-          method: null,
-          target: null,
-          sender: settled.sender,
-          outcome: settled.outcome,
-          cause: null,
-          error_code: settled.errorCode,
-          duration_us: null,
-        }),
-      );
+      tails.push(encodeResult(settled, this.id, this.nextPart()));
+      if (settled.operation !== null) this.context.metrics.operationEnded(settled.method, settled.outcome);
     }
     this.#settled = [];
   }
@@ -209,7 +200,7 @@ export class Exchange {
     this.takeResults(tails);
     if (this.deletesSession && how === 'complete' && status !== null && status < 300) {
       for (const settled of operations.sessionEnded(this.sessionKey))
-        tails.push(encodeSettled(settled, null, null));
+        tails.push(encodeResult(settled, null, null));
     }
     const part = this.nextPart();
     tails.push(
@@ -254,27 +245,30 @@ export class Exchange {
 }
 
 const CLOSING = { closing: true };
+const CUT = { cut: true } as const;
 
 /** The `result` line of an operation; without exchange when no bytes carried its end. */
-export function encodeSettled(
-  settled: SettledOperation,
-  exchange: string | null,
-  part: number | null,
-): LineTail {
+export function encodeResult(result: Result, exchange: string | null, part: number | null): LineTail {
+  const { method, target, errorCode, durationUs } = result;
+  const rpcId = cutName(result.rpcId);
+  const cutMethod = method === null ? null : cutName(method);
+  const cutTarget = target === null ? null : cutName(target);
   return encodeResultTail({
     exchange,
     part,
-    operation: settled.operation,
-    call_exchange: settled.callExchange,
-    rpc_id: settled.rpcId,
-    principalJson: settled.principalJson,
-    ...(settled.session === null ? {} : { session: settled.session }),
-    method: settled.method,
-    target: settled.target,
-    sender: settled.sender,
-    outcome: settled.outcome,
-    cause: settled.cause,
-    error_code: settled.errorCode,
-    duration_us: Math.round(settled.durationUs),
+    operation: result.operation,
+    call_exchange: result.callExchange,
+    rpc_id: rpcId,
+    principalJson: result.principalJson,
+    ...(result.session === null ? {} : { session: result.session }),
+    method: cutMethod,
+    target: cutTarget,
+    sender: result.sender,
+    outcome: result.outcome,
+    cause: result.cause,
+    // The server chooses it; a column keeps one type, so what is no integer is not a code.
+    error_code: Number.isSafeInteger(errorCode) ? errorCode : null,
+    duration_us: durationUs === null ? null : Math.round(durationUs),
+    ...(rpcId !== result.rpcId || cutMethod !== method || cutTarget !== target ? CUT : {}),
   });
 }

@@ -5,7 +5,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bodyOf, splitBody } from '@mcp-recorder/recording/format/body';
 import { encodeChunkTail, encodeRequestTail } from '@mcp-recorder/recording/format/encode';
-import type { Ambiguity, Body, Call } from '@mcp-recorder/recording/format/line';
+import { cutName } from '@mcp-recorder/recording/format/cut';
+import type { Ambiguity, Body, Call, ClientInfo } from '@mcp-recorder/recording/format/line';
 import { decodeBodyText } from '../exchange/body-text.ts';
 import { type Classification, classifyRequest } from '../exchange/classify.ts';
 import { encodeRecordedHeaders, endToEndHeaders } from '../exchange/headers.ts';
@@ -147,8 +148,9 @@ function describe(exchange: Exchange, request: IncomingMessage, { messages, batc
   const sseSessionId = sessionIdOf(request.url as string);
   exchange.batch = batch;
   exchange.deletesSession = request.method === 'DELETE';
-  exchange.protocol = headerOf(request.rawHeaders, 'mcp-protocol-version') ?? first?.protocolVersion ?? null;
-  exchange.clientInfo = first?.clientInfo ?? null;
+  const protocol = headerOf(request.rawHeaders, 'mcp-protocol-version') ?? first?.protocolVersion ?? null;
+  exchange.protocol = protocol === null ? null : cutName(protocol);
+  exchange.clientInfo = cutClientInfo(first?.clientInfo ?? null);
   // A session that `initialize` opens is named by its answer.
   const opens = first?.method === 'initialize';
   if (
@@ -164,6 +166,13 @@ function describe(exchange: Exchange, request: IncomingMessage, { messages, batc
       clientAddress: addressOf(request),
     });
   }
+}
+
+function cutClientInfo(info: ClientInfo | null): ClientInfo | null {
+  if (info === null) return null;
+  const name = cutName(info.name);
+  const version = info.version === null ? null : cutName(info.version);
+  return name === info.name && version === info.version ? info : { name, version, cut: true };
 }
 
 /** Makes the `request` line, and `chunk` lines for what does not fit on it. */

@@ -32,6 +32,11 @@ const sender = fc.constantFrom('client', 'server');
 const root = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((b) => Buffer.from(b).toString('base64'));
 const header: fc.Arbitrary<RecordedHeader> = fc.record({ name: text, value: orNull(text) });
 
+/** With or without the mark that something in it was cut. */
+function maybeCut<T extends object>(arb: fc.Arbitrary<T>): fc.Arbitrary<T & { cut?: true }> {
+  return fc.tuple(arb, fc.boolean()).map(([value, cut]) => (cut ? { ...value, cut: true as const } : value));
+}
+
 /** Some of the optional columns, as absent keys. */
 function some<T extends object>(columns: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<Partial<T>> {
   return fc.record(columns, { requiredKeys: [] }) as fc.Arbitrary<Partial<T>>;
@@ -52,7 +57,7 @@ const session = fc.record({
 const known = some<Required<Known>>({
   session,
   protocol: text,
-  client_info: fc.record({ name: text, version: orNull(text) }),
+  client_info: maybeCut(fc.record({ name: text, version: orNull(text) })),
 });
 const http = fc.record({
   method: orNull(text),
@@ -61,16 +66,18 @@ const http = fc.record({
   client_address: orNull(text),
   headers: fc.array(header, { maxLength: 3 }),
 });
-const call = fc.record({
-  operation: ulid.map((id) => `${id}.0`),
-  kind: fc.constantFrom('request', 'notification'),
-  sender,
-  rpc_id: orNull(text),
-  method: text,
-  target: orNull(text),
-  decision: fc.record({ action: fc.constantFrom('allow', 'deny', 'metadata_only'), rule: orNull(text) }),
-  continues: orNull(text),
-});
+const call = maybeCut(
+  fc.record({
+    operation: ulid.map((id) => `${id}.0`),
+    kind: fc.constantFrom('request', 'notification'),
+    sender,
+    rpc_id: orNull(text),
+    method: text,
+    target: orNull(text),
+    decision: fc.record({ action: fc.constantFrom('allow', 'deny', 'metadata_only'), rule: orNull(text) }),
+    continues: orNull(text),
+  }),
+);
 const piece = fc.oneof(
   fc.record({ body: text, body_encoding: fc.constantFrom('utf8', 'base64'), wire_bytes: count }),
   fc.record({ body: fc.constant(null), body_encoding: fc.constant(null), wire_bytes: count }),
