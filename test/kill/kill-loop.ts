@@ -90,7 +90,6 @@ async function runLane(
     // The SDK's sessions and resumptions in one of the lanes that run together, the byte for byte ledger in the others.
     traffic: number % LANES === 0 ? 'sdk' : 'ledger',
     shape: calls.shape,
-    random,
     compileCache: options.compileCache,
   });
   try {

@@ -3,6 +3,7 @@
  * Who ends a life, and when, is the caller's.
  * Invariant: nothing that a lane started outlives its `close`; its directory stays when something was wrong in it.
  */
+import { randomInt } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,6 @@ import { type SpawnedProcess, spawnProcess } from '../support/child-process.ts';
 import { createLedger } from '../support/ledger.ts';
 import { type CallShape, type Driven, driveClients, startLedgerServer } from '../support/ledger-traffic.ts';
 import { judge, judgeMeanwhile, type Verdict } from './oracle.ts';
-import { between, type Random } from './random.ts';
 import { driveSdkClients, startSdkServer } from './sdk-traffic.ts';
 
 const CLI = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
@@ -29,7 +29,6 @@ export interface LaneOptions {
   traffic: 'ledger' | 'sdk';
   /** What the clients of the ledger ask for. */
   shape: (client: number, call: number) => CallShape;
-  random: Random;
   /** Where compiled code is kept from one life to the next: a start costs half. */
   compileCache: string;
 }
@@ -52,9 +51,9 @@ export interface Lane {
  * A free port below those that systems hand out for connections (from 32768): while the recorder is dead, a client that connects to its
  * port must not be given that very port as its own.
  */
-async function freePortForYears(random: Random): Promise<number> {
+async function freePortForYears(): Promise<number> {
   for (;;) {
-    const port = Math.floor(between(random, 20_000, 30_000));
+    const port = randomInt(20_000, 30_000);
     const server = createServer();
     const free = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false));
@@ -74,7 +73,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
   const store = createDirectoryStore(storage);
   await mkdir(storage);
   const ledger = createLedger();
-  const port = await freePortForYears(options.random);
+  const port = await freePortForYears();
   const server = traffic === 'sdk' ? await startSdkServer(ledger) : await startLedgerServer(ledger);
   const upstream = 'url' in server ? server.url : `${server.origin}/mcp`;
   const file = path.join(directory, 'recorder.yaml');
@@ -110,18 +109,24 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     return life;
   }
 
+  /** Ends a recorder as users do. @returns what was wrong with that */
+  async function end(life: SpawnedProcess): Promise<string[]> {
+    const deadline = setTimeout(() => life.stop('SIGKILL'), STOP_MS);
+    const { code, signal } = await life.stop('SIGTERM');
+    clearTimeout(deadline);
+    return code === 0
+      ? []
+      : [`a recorder that was to drain exited with ${code ?? signal}:\n${life.output()}`];
+  }
+
   async function finish(): Promise<Verdict & Driven> {
     const last = begin();
     await last.ready;
     stopping.abort();
     const driven = await driving;
-    const deadline = setTimeout(() => last.stop('SIGKILL'), STOP_MS);
-    const exit = await last.stop('SIGTERM');
-    clearTimeout(deadline);
+    const undrained = [...unclean, ...(await end(last))];
     const verdict = await judge(store, ledger);
-    if (exit.code !== 0) {
-      verdict.violations.push(`the last recorder exited with ${exit.code ?? exit.signal}:\n${last.output()}`);
-    }
+    verdict.violations.push(...undrained);
     const left = (await readdir(spool)).filter((entry) => !AT_REST.has(entry));
     if (left.length > 0) verdict.violations.push(`left in the drained spool: ${left.join(', ')}`);
     judged = verdict.violations.length === 0;
@@ -129,6 +134,10 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     return { ...verdict, ...driven, violations };
   }
 
+  // The first life ends in peace: only such a process leaves its compiled code for those that come.
+  const first = begin();
+  await first.ready;
+  const unclean = await end(first);
   const date = new Date().toISOString().slice(0, 10);
   return {
     name,
