@@ -73,8 +73,11 @@ export interface Commit {
   end(): Promise<void>;
   /** Stops trying; every append that still waits is answered. */
   abandon(): void;
-  /** After `end` or `abandon`: resolves when no file is open or being made any more. */
-  close(): Promise<void>;
+  /**
+   * After `end` or `abandon`: resolves when no file is open or being made any more.
+   * @returns the segment whose file was made ready and never written to, or null
+   */
+  close(): Promise<number | null>;
   /** `seq` of the next line, and of the first that is not on disk. */
   marks(): { appended: number; synced: number };
   /** Whether a segment is open that holds lines on disk. */
@@ -466,9 +469,12 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
           quiet = resolve;
         });
       }
-      if (prepared !== null) await closeFile(prepared.fd);
       if (current !== null) await closeFile(current.fd);
+      if (prepared === null) return null;
+      const { fd, number } = prepared;
       prepared = null;
+      await closeFile(fd);
+      return number;
     },
     isOpen: () => current !== null && current.batches > 0,
     marks: () => ({ appended: writer.nextSeq, synced }),

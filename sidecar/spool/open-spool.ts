@@ -14,7 +14,7 @@ import type { SpoolFiles } from './files.ts';
 import { createHoldings } from './holdings.ts';
 import { takeInventory } from './inventory.ts';
 import type { OpenFields } from './line-writer.ts';
-import { parseSegmentName, segmentPath, streamPath } from './paths.ts';
+import { segmentPath, streamPath } from './paths.ts';
 import { type RecoveredStream, recoverStream, settleFiles } from './recover.ts';
 import { untilDone } from './retry.ts';
 import { createSalvage } from './salvage.ts';
@@ -122,6 +122,8 @@ async function openClaimed(
 
   const inventory = await takeInventory(directory, files, space, segmentFiles, fileBytes);
   let { quarantined } = inventory;
+  /** Earlier streams that are not brought to an end yet. */
+  let unsettled = inventory.streams.length;
   const parts = { directory, ownStream: stream, privateKey, files, segmentFiles, clock };
   const settled: RecoveredStream[] = [];
   const named: RecoveredStream[] = [];
@@ -162,45 +164,49 @@ async function openClaimed(
         problem(`${found.quarantined} files of stream ${found.stream} were put into quarantine`);
       if (found.resealed !== null) hold(found.resealed);
       holdings.settle(found.stream);
+      unsettled -= 1;
     }
   }
   const naming = previousStreams.length > 0 ? commit.openNaming(previousStreams) : Promise.resolve();
+  let settling = settle(settled);
   async function settleAll(): Promise<void> {
-    await settle(settled);
+    await settling;
     await naming;
-    await settle(named);
+    if (stopped.signal.aborted) return;
+    settling = settle(named);
+    await settling;
   }
-  const settling = settleAll();
+  const allSettled = settleAll();
   await commit.start();
   setImmediate(() => {
     handOver = options.handOver;
     for (const object of early.splice(0)) options.handOver(object);
   });
 
-  /** Everything on disk, sealed as last, uploaded, and the directory left empty. */
+  /** Everything on disk, sealed as last, uploaded, and the directory left empty; gives up where it stands when the spool is stopped. */
   async function finish(): Promise<void> {
+    const { signal } = stopped;
     await commit.end();
     await sealer.idle();
-    await settling;
-    await commit.close();
-    // The file that was made ready and never used.
-    for (const name of await files.list(streamPath(directory, stream))) {
-      const found = parseSegmentName(name);
-      if (found?.kind === 'spool') await segmentFiles.discard(ownPath(found.segment));
-    }
+    if (signal.aborted) return;
+    await allSettled;
+    const unused = await commit.close();
+    if (signal.aborted) return;
+    if (unused !== null) await segmentFiles.discard(ownPath(unused));
     holdings.settle(stream);
     await holdings.allConfirmed();
     await holdings.swept();
-    await segmentFiles.clear();
+    if (!signal.aborted) await segmentFiles.clear();
   }
 
   /** Nothing is begun any more; the claim ends when what was begun has ended. */
-  function stop(): Promise<void> {
-    commit.abandon();
+  async function stop(): Promise<void> {
     stopped.abort();
+    commit.abandon();
     sealer.stop();
     holdings.close();
-    return Promise.allSettled([commit.close(), sealer.idle(), holdings.swept()]).then(release);
+    await Promise.allSettled([commit.close(), sealer.idle(), settling, holdings.swept()]);
+    release();
   }
 
   return {
@@ -232,7 +238,7 @@ async function openClaimed(
       const deadline = pause(deadlineMs, false, { signal: late.signal }).catch(() => false);
       const clean = await Promise.race([done, deadline]);
       late.abort();
-      const left = sealer.waiting + holdings.waiting + (commit.isOpen() ? 1 : 0);
+      const left = sealer.waiting + holdings.waiting + unsettled + (commit.isOpen() ? 1 : 0);
       const stopping = stop();
       if (clean) await stopping;
       return { uploaded: left === 0, left };

@@ -52,7 +52,8 @@ export function createSealer(
   let work: Promise<void> = Promise.resolve();
   let waiting = 0;
 
-  async function seal(place: SegmentPlace, bytes: number): Promise<void> {
+  /** @returns whether it was handed over */
+  async function seal(place: SegmentPlace, bytes: number): Promise<boolean> {
     const { directory, stream, segment } = place;
     const path = segmentPath(directory, stream, segment, 'spool');
     const encoded = await untilDone(
@@ -69,10 +70,10 @@ export function createSealer(
       problem,
       stopped.signal,
     );
-    if (encoded === null) return;
+    if (encoded === null) return false;
     if (encoded instanceof SegmentDamage) {
       problem(encoded);
-      return;
+      return false;
     }
     let first = true;
     const gone = await untilDone(
@@ -86,12 +87,12 @@ export function createSealer(
       stopped.signal,
     );
     if (gone === true) handOver(encoded.object);
+    return gone === true;
   }
 
   async function sealAfter(before: Promise<void>, place: SegmentPlace, bytes: number): Promise<void> {
     await before;
-    await seal(place, bytes);
-    waiting -= 1;
+    if (await seal(place, bytes)) waiting -= 1;
   }
 
   return {

@@ -160,6 +160,23 @@ describe('a spool', () => {
     expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true });
   });
 
+  test('leaves what it could not seal by the deadline of a drain to the next process', async () => {
+    const { disk, held, store, append, spool } = await begin();
+    await append([tail('a')]);
+    held.hold();
+    const late = append([tail('late')]);
+    await eventually(() => held.held === 1, { withinMs: 1000 });
+    expect(await spool.drain(50)).toEqual({ uploaded: false, left: 1 });
+    expect(await late).toMatchObject({ code: 'drained' });
+    held.release();
+    await nextTurns(100);
+    const { files } = disk.start({ kind: 'none' });
+    const next = await startProcess({ directory: '/spool', files, store });
+    expect(await next.spool.drain(5000)).toEqual({ uploaded: true, left: 0 });
+    expect(namesOf(await storedLines(store))).toEqual(['a', 'late']);
+    expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true });
+  });
+
   test('keeps lines that are longer than a batch or a segment', async () => {
     const { store, append, spool } = await begin();
     expect(await append([tail('long', 200_000), tail('after')])).toBeNull();

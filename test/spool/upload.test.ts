@@ -11,7 +11,7 @@ import { createMemoryStore } from './memory-store.ts';
 const STREAM = '01KAH3M8ZK4T9V2B6XN5R0WCEA';
 const bytesOf = (segment: number) => Buffer.from(`object ${segment}`);
 
-function objectOf(segment: number): SealedObject {
+function objectOf(segment: number, copy = 0): SealedObject {
   const bytes = bytesOf(segment);
   const place = { cluster: 'c', namespace: 'n', server: 's', time: '2026-11-21T08:40:00.000000Z' };
   return {
@@ -20,10 +20,25 @@ function objectOf(segment: number): SealedObject {
     firstSeq: 0,
     lines: 1,
     how: 'size',
-    key: segmentKey({ ...place, stream: STREAM, segment }),
+    key: segmentKey({ ...place, stream: STREAM, segment, copy }),
     path: '',
     size: bytes.length,
     sha256: hash('sha256', bytes, 'hex'),
+  };
+}
+
+/** A store that keeps no SHA-256. */
+function forgetful(store: ObjectStore): ObjectStore {
+  return {
+    ...store,
+    async putIfAbsent(...args) {
+      const answer = await store.putIfAbsent(...args);
+      return answer.outcome === 'exists' ? { ...answer, sha256: null } : answer;
+    },
+    async head(key) {
+      const info = await store.head(key);
+      return info === null ? null : { ...info, sha256: null };
+    },
   };
 }
 
@@ -68,20 +83,7 @@ describe('the uploader', () => {
     for (const knows of [true, false]) {
       const store = createMemoryStore();
       await store.putIfAbsent(objectOf(0).key, bytesOf(0), objectOf(0).sha256);
-      const forgetful: ObjectStore = {
-        ...store,
-        putIfAbsent: async (...args) => {
-          const outcome = await store.putIfAbsent(...args);
-          return outcome.outcome === 'exists'
-            ? { outcome: 'exists', sha256: knows ? outcome.sha256 : null }
-            : outcome;
-        },
-        head: async (key) => {
-          const info = await store.head(key);
-          return info === null || knows ? info : { ...info, sha256: null };
-        },
-      };
-      const { uploader, confirmed, failures } = upload(forgetful);
+      const { uploader, confirmed, failures } = upload(knows ? store : forgetful(store));
       uploader.add(objectOf(0));
       await eventually(() => confirmed.length === 1, { withinMs: 1000 });
       expect(failures).toEqual([]);
@@ -90,26 +92,19 @@ describe('the uploader', () => {
   });
 
   test('never overwrites a foreign object: stores beside it, and says so', async () => {
-    const store = createMemoryStore();
-    const { key } = objectOf(0);
-    const foreign = Buffer.from('foreign');
-    await store.putIfAbsent(key, foreign, hash('sha256', foreign, 'hex'));
-    const { uploader, confirmed, failures } = upload(store);
-    uploader.add(objectOf(0));
-    await eventually(() => confirmed.length === 1, { withinMs: 1000 });
-    expect(failures).toHaveLength(1);
-    expect(failures[0]).toContain(key);
-    expect(Buffer.from(store.objects.get(key) as Uint8Array)).toEqual(foreign);
-    const copy = segmentKey({
-      cluster: 'c',
-      namespace: 'n',
-      server: 's',
-      time: '2026-11-21T08:40:00.000000Z',
-      stream: STREAM,
-      segment: 0,
-      copy: 1,
-    });
-    expect(Buffer.from(store.objects.get(copy) as Uint8Array)).toEqual(bytesOf(0));
+    for (const knows of [true, false]) {
+      const store = createMemoryStore();
+      const { key } = objectOf(0);
+      const foreign = Buffer.from('foreign');
+      await store.putIfAbsent(key, foreign, hash('sha256', foreign, 'hex'));
+      const { uploader, confirmed, failures } = upload(knows ? store : forgetful(store));
+      uploader.add(objectOf(0));
+      await eventually(() => confirmed.length === 1, { withinMs: 1000 });
+      expect(failures).toHaveLength(1);
+      expect(failures[0]).toContain(key);
+      expect(Buffer.from(store.objects.get(key) as Uint8Array)).toEqual(foreign);
+      expect(Buffer.from(store.objects.get(objectOf(0, 1).key) as Uint8Array)).toEqual(bytesOf(0));
+    }
   });
 
   test('tries again after a failure, tells it with its hint, and confirms only then', async () => {
