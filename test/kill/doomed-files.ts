@@ -7,8 +7,8 @@ import { writeFileSync, writeSync } from 'node:fs';
 import { type DirectoryFiles, nodeDirectoryFiles } from '@mcp-recorder/recording/store/directory-files';
 import { nodeSpoolFiles, type SpoolFiles } from '../../sidecar/spool/files.ts';
 
-export const DEATHS = ['before', 'half', 'after'] as const;
-export type Death = (typeof DEATHS)[number];
+/** Where in the last primitive the process dies. */
+export type Death = 'before' | 'half' | 'after';
 
 export interface DoomedFiles {
   spool: SpoolFiles;
