@@ -87,7 +87,7 @@ for (const [name, begin] of Object.entries(BEGINNINGS)) {
         );
         expect(bad).toEqual([]);
         expect(steps).toBeGreaterThan(60);
-      }, 30_000);
+      }, 120_000);
     }
   }
 }
@@ -127,4 +127,4 @@ test('keeps all that was durable through ten lives that end anywhere, in any way
     }),
   );
   expect(bad).toEqual([]);
-}, 60_000);
+}, 120_000);

@@ -157,8 +157,18 @@ describe('recovery', () => {
     const world = await twoDead();
     await world.files.createZeroed('/spool/spare-7', 100);
     await world.files.createZeroed(`/spool/${world.streams[0]}/000000000009.jsonl.zst.tmp`, 100);
-    await recover(world);
-    expect(world.disk.paths()).toEqual([]);
+    const { list } = world.files;
+    const seen: string[] = [];
+    world.files.rename = async (from) => {
+      seen.push(from);
+      throw Object.assign(new Error('EIO: injected'), { code: 'EIO' });
+    };
+    await startProcess({ directory: '/spool', files: world.files, store: world.store });
+    expect(seen.filter((path) => path.includes('spare'))).toEqual([]);
+    expect(world.disk.paths().filter((path) => path.includes('spare-7') || path.endsWith('.tmp'))).toEqual(
+      [],
+    );
+    expect(await list('/spool')).not.toContain('spare-7');
   });
 
   test('refuses a memory file system unless it is asked for', async () => {
