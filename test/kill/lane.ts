@@ -96,7 +96,8 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     traffic === 'sdk'
       ? driveSdkClients(ledger, drive)
       : driveClients(ledger, { ...drive, shape: options.shape, run: name });
-  let judged = false;
+  let keep = true;
+  let suspect = false;
 
   function begin(script?: string, args: readonly string[] = []): SpawnedProcess {
     const life = spawnProcess({
@@ -129,14 +130,24 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     verdict.violations.push(...undrained);
     const left = (await readdir(spool)).filter((entry) => !AT_REST.has(entry));
     if (left.length > 0) verdict.violations.push(`left in the drained spool: ${left.join(', ')}`);
-    judged = verdict.violations.length === 0;
+    keep = suspect || verdict.violations.length > 0;
     const violations = verdict.violations.map((violation) => `${directory}: ${violation}`);
     return { ...verdict, ...driven, violations };
   }
 
+  async function close(): Promise<void> {
+    stopping.abort();
+    await server.close();
+    await driving;
+    if (!keep) await rm(directory, { recursive: true, force: true });
+  }
+
   // The first life ends in peace: only such a process leaves its compiled code for those that come.
   const first = begin();
-  await first.ready;
+  await first.ready.catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   const unclean = await end(first);
   const date = new Date().toISOString().slice(0, 10);
   return {
@@ -144,13 +155,12 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     spool,
     segments: path.join(storage, 'v1/segments/cluster=local/namespace=local/server=kill', `date=${date}`),
     begin,
-    judgeMeanwhile: () => judgeMeanwhile(store),
-    finish,
-    async close() {
-      stopping.abort();
-      await server.close();
-      await driving;
-      if (judged) await rm(directory, { recursive: true, force: true });
+    async judgeMeanwhile() {
+      const violations = await judgeMeanwhile(store);
+      suspect ||= violations.length > 0;
+      return violations;
     },
+    finish,
+    close,
   };
 }
