@@ -11,6 +11,8 @@ import { createOperationLinks } from './operation-links.ts';
 export interface OperationCall {
   operation: string;
   exchange: string;
+  /** The open calls that began in the same exchange: a list of the exchange's own, kept by this table. */
+  siblings: OpenCall[];
   sender: Sender;
   /** JSON text of the id. */
   rpcId: string;
@@ -29,8 +31,8 @@ export interface OperationCall {
 
 /** A JSON-RPC response that arrived. */
 export interface OperationAnswer {
-  /** The exchange it arrived in. */
-  exchange: string;
+  /** The open calls that began in the exchange where it arrived. */
+  siblings: readonly OpenCall[];
   /** Who sent the answer. */
   sender: Sender;
   sessionKey: string;
@@ -55,15 +57,13 @@ export interface SettledOperation {
 
 export interface OperationTable {
   /** @returns the operation that this one goes on with, or null */
-  begin(call: OperationCall): { continues: string | null };
+  begin(call: OperationCall): string | null;
   /** The call that is answered: of the same exchange first, then of the session, oldest first; null when it is not known here. */
   settle(answer: OperationAnswer): SettledOperation | null;
   /** @param sender who made the call and now cancels it */
   cancelRequested(sessionKey: string, rpcId: string, sender: Sender): void;
   /** Settles the calls that end with their exchange; those that may be answered elsewhere stay open. */
-  exchangeEnded(exchange: string, ending: ExchangeEnding): SettledOperation[];
-  /** Calls that began in this exchange and have no result. */
-  openOf(exchange: string): string[];
+  exchangeEnded(siblings: OpenCall[], ending: ExchangeEnding): SettledOperation[];
   /** The session was deleted: nothing in it can be answered any more. */
   sessionEnded(sessionKey: string): SettledOperation[];
   /** To be called now and then: calls that waited too long, or had to make room. */
@@ -85,34 +85,58 @@ export interface OperationTableOptions {
 /** Most open calls in all sessions: clients can make up as many sessions as they like. */
 const MAX_OPEN = 100_000;
 
-interface OpenCall {
-  call: OperationCall;
-  idKey: string;
-  beganUs: number;
+/** A call without a result. What it points to is let go when it closes: nothing that is over may keep what comes after it alive. */
+export interface OpenCall {
+  readonly call: OperationCall;
+  readonly idKey: string;
+  readonly beganUs: number;
   cancelRequested: boolean;
+  /** The open calls of its session, the oldest first. */
+  session: OpenCall[];
+  older: OpenCall | null;
+  newer: OpenCall | null;
 }
 
-/** Sets keep the order of insertion, so the first is the oldest. */
-type OpenCalls = Set<OpenCall>;
+/** Sessions without open calls are kept, because most will have one again, until there are so many in all. */
+const IDLE_SESSIONS = 10_000;
+const NO_CALLS: OpenCall[] = [];
 
 /** Makes the table of one process. */
 export function createOperationTable(options: OperationTableOptions): OperationTable {
   const { nowUs, ttlMs = 600_000, maxPerSession = 1_000 } = options;
-  const all: OpenCalls = new Set();
-  const bySession = new Map<string, OpenCalls>();
-  const byExchange = new Map<string, OpenCall[]>();
+  const bySession = new Map<string, OpenCall[]>();
   const links = createOperationLinks();
+  let oldest: OpenCall | null = null;
+  let newest: OpenCall | null = null;
+  let openCount = 0;
+  let sweepAt = IDLE_SESSIONS;
   let madeRoom: SettledOperation[] = [];
 
+  function sessionOf(key: string): OpenCall[] {
+    let session = bySession.get(key);
+    if (session === undefined) {
+      if (bySession.size >= sweepAt) {
+        for (const [idle, calls] of bySession) if (calls.length === 0) bySession.delete(idle);
+        sweepAt = Math.max(IDLE_SESSIONS, 2 * bySession.size);
+      }
+      session = [];
+      bySession.set(key, session);
+    }
+    return session;
+  }
+
   function remove(open: OpenCall): void {
-    const { exchange, sessionKey } = open.call;
-    all.delete(open);
-    const session = bySession.get(sessionKey);
-    if (session?.delete(open) && session.size === 0) bySession.delete(sessionKey);
-    const ofExchange = byExchange.get(exchange);
-    if (ofExchange === undefined) return;
-    if (ofExchange.length === 1) byExchange.delete(exchange);
-    else ofExchange.splice(ofExchange.indexOf(open), 1);
+    const { older, newer } = open;
+    if (older === null) oldest = newer;
+    else older.newer = newer;
+    if (newer === null) newest = older;
+    else newer.older = older;
+    open.older = null;
+    open.newer = null;
+    openCount -= 1;
+    take(open.session, open);
+    open.session = NO_CALLS;
+    take(open.call.siblings, open);
   }
 
   function close(
@@ -144,7 +168,7 @@ export function createOperationTable(options: OperationTableOptions): OperationT
     return open.cancelRequested ? close(open, 'cancelled', cause) : close(open, 'unknown', cause);
   }
 
-  function find(calls: Iterable<OpenCall> | undefined, sender: Sender, idKey: string): OpenCall | null {
+  function find(calls: readonly OpenCall[] | undefined, sender: Sender, idKey: string): OpenCall | null {
     if (calls === undefined) return null;
     for (const open of calls) {
       if (open.idKey === idKey && open.call.sender === sender) return open;
@@ -167,35 +191,34 @@ export function createOperationTable(options: OperationTableOptions): OperationT
     }
   }
 
-  function makeRoom(calls: OpenCalls): void {
-    for (const oldest of calls) {
-      madeRoom.push(giveUp(oldest, 'too_many_open'));
-      return;
-    }
-  }
-
   return {
     begin(call) {
-      const { exchange, sessionKey } = call;
-      const open = { call, idKey: idKeyOf(call.rpcId), beganUs: nowUs(), cancelRequested: false };
-      all.add(open);
-      const ofExchange = byExchange.get(exchange);
-      if (ofExchange === undefined) byExchange.set(exchange, [open]);
-      else ofExchange.push(open);
-      const session = bySession.get(sessionKey);
-      if (session === undefined) bySession.set(sessionKey, new Set([open]));
-      else session.add(open);
-      if (session !== undefined && session.size > maxPerSession) makeRoom(session);
-      if (all.size > MAX_OPEN) makeRoom(all);
-      return { continues: continued(call) };
+      const session = sessionOf(call.sessionKey);
+      const open: OpenCall = {
+        call,
+        idKey: idKeyOf(call.rpcId),
+        beganUs: nowUs(),
+        cancelRequested: false,
+        session,
+        older: newest,
+        newer: null,
+      };
+      if (newest === null) oldest = open;
+      else newest.newer = open;
+      newest = open;
+      openCount += 1;
+      call.siblings.push(open);
+      session.push(open);
+      if (session.length > maxPerSession) madeRoom.push(giveUp(session[0] as OpenCall, 'too_many_open'));
+      if (openCount > MAX_OPEN) madeRoom.push(giveUp(oldest as OpenCall, 'too_many_open'));
+      return continued(call);
     },
 
-    settle({ exchange, sender, sessionKey, message }) {
+    settle({ siblings, sender, sessionKey, message }) {
       if (message.rpcId === null) return null;
       const idKey = idKeyOf(message.rpcId);
       const caller = sender === 'client' ? 'server' : 'client';
-      const open =
-        find(byExchange.get(exchange), caller, idKey) ?? find(bySession.get(sessionKey), caller, idKey);
+      const open = find(siblings, caller, idKey) ?? find(bySession.get(sessionKey), caller, idKey);
       if (open === null) return null;
       const outcome = outcomeOf(message);
       rememberHandles(open, outcome, message);
@@ -207,19 +230,16 @@ export function createOperationTable(options: OperationTableOptions): OperationT
       if (open !== null) open.cancelRequested = true;
     },
 
-    exchangeEnded(exchange, ending) {
+    exchangeEnded(siblings, ending) {
+      if (siblings.length === 0) return [];
       const settled: SettledOperation[] = [];
-      for (const open of byExchange.get(exchange)?.slice() ?? []) {
+      for (const open of [...siblings]) {
         // A server's request is answered by a request of the client's, so no end of a response ends it.
         if (open.call.sender === 'server') continue;
         const conclusion = conclusionOf(ending, open.cancelRequested);
         if (conclusion !== null) settled.push(close(open, conclusion.outcome, conclusion.cause));
       }
       return settled;
-    },
-
-    openOf(exchange) {
-      return (byExchange.get(exchange) ?? []).map(({ call }) => call.operation);
     },
 
     sessionEnded(sessionKey) {
@@ -230,23 +250,27 @@ export function createOperationTable(options: OperationTableOptions): OperationT
       const settled = madeRoom;
       madeRoom = [];
       const latestUs = nowUs() - ttlMs * 1000;
-      for (const open of all) {
-        if (open.beganUs > latestUs) break;
-        settled.push(giveUp(open, 'timeout'));
-      }
+      while (oldest !== null && oldest.beganUs <= latestUs) settled.push(giveUp(oldest, 'timeout'));
       return settled;
     },
 
     drain() {
-      const settled = [...madeRoom, ...[...all].map((open) => giveUp(open, 'drain'))];
+      const settled = madeRoom;
       madeRoom = [];
+      while (oldest !== null) settled.push(giveUp(oldest, 'drain'));
       return settled;
     },
 
     get open() {
-      return all.size;
+      return openCount;
     },
   };
+}
+
+/** Takes `open` out of a list, which keeps its order. */
+function take(calls: OpenCall[], open: OpenCall): void {
+  if (calls.length === 1 && calls[0] === open) calls.pop();
+  else calls.splice(calls.indexOf(open), 1);
 }
 
 /** What a JSON-RPC response says about the call that it answers. */

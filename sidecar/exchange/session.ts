@@ -44,21 +44,14 @@ interface Inferred {
 /** Makes the namer of one server's sessions. */
 export function createSessionNamer(options: SessionNamerOptions): SessionNamer {
   const { key, nowMs, idleGapMs = 30 * 60_000, maxSessions = 10_000 } = options;
-  const hashes = new Map<string, string>();
-  const inferred = new Map<string, Inferred>();
+  const hashes = createRecentCache<string>(maxSessions);
+  const inferred = createRecentCache<Inferred>(maxSessions);
 
   function hash(id: string): string {
     const known = hashes.get(id);
-    if (known !== undefined) {
-      // The oldest goes first, so what is used moves to the end.
-      hashes.delete(id);
-      hashes.set(id, known);
-      return known;
-    }
-    const digest = createHmac('sha256', key).update(id, 'utf8').digest('hex');
-    const made = `h:${digest.slice(0, 32)}`;
+    if (known !== undefined) return known;
+    const made = `h:${createHmac('sha256', key).update(id, 'utf8').digest('hex').slice(0, 32)}`;
     hashes.set(id, made);
-    dropOldest(hashes, maxSessions);
     return made;
   }
 
@@ -67,11 +60,12 @@ export function createSessionNamer(options: SessionNamerOptions): SessionNamer {
     const now = nowMs();
     const caller = JSON.stringify([how, ...facts]);
     const known = inferred.get(caller);
-    inferred.delete(caller);
-    const goesOn = known !== undefined && now - known.lastSeenMs <= idleGapMs;
-    const session = goesOn ? known.session : { id: hash(`${caller} ${now}`), how };
+    if (known !== undefined && now - known.lastSeenMs <= idleGapMs) {
+      known.lastSeenMs = now;
+      return known.session;
+    }
+    const session = { id: hash(`${caller} ${now}`), how };
     inferred.set(caller, { session, lastSeenMs: now });
-    dropOldest(inferred, maxSessions);
     return session;
   }
 
@@ -90,12 +84,35 @@ export function createSessionNamer(options: SessionNamerOptions): SessionNamer {
   };
 }
 
-function dropOldest(map: Map<string, unknown>, most: number): void {
-  if (map.size <= most) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
+interface RecentCache<Value> {
+  get(key: string): Value | undefined;
+  set(key: string, value: Value): void;
+}
+
+/**
+ * Keeps the entries used last, at least `atLeast` of them and at most twice as many: in two generations, the older of which is
+ * dropped whole. A Map whose entries are moved to its end at each use is rebuilt all the time.
+ */
+function createRecentCache<Value>(atLeast: number): RecentCache<Value> {
+  let recent = new Map<string, Value>();
+  let older = new Map<string, Value>();
+  function set(key: string, value: Value): void {
+    if (recent.size >= atLeast) {
+      older = recent;
+      recent = new Map();
+    }
+    recent.set(key, value);
   }
+  return {
+    get(key) {
+      const value = recent.get(key);
+      if (value !== undefined) return value;
+      const old = older.get(key);
+      if (old !== undefined) set(key, old);
+      return old;
+    },
+    set,
+  };
 }
 
 /** W3C Trace Context 3.2.2: 32 hex digits, not all zero, after a version that is not `ff`. */

@@ -14,7 +14,7 @@ import type {
 import { cutName } from '@mcp-recorder/recording/format/cut';
 import { encodeEndTail, encodeResultTail } from '@mcp-recorder/recording/format/encode';
 import type { Message } from '../exchange/json-scan.ts';
-import { outcomeOf, type SettledOperation } from '../exchange/operations.ts';
+import { type OpenCall, outcomeOf, type SettledOperation } from '../exchange/operations.ts';
 import type { SessionFacts } from '../exchange/session.ts';
 import type { Durable, LineTail, SpoolError } from '../spool/spool.ts';
 import type { ProxyContext } from './context.ts';
@@ -65,6 +65,8 @@ export class Exchange {
   /** Bytes handed to the client's socket, or waiting for the same sync as the line that says so. */
   releasedBytes = 0;
   ended = false;
+  /** Calls that began here and have no result; kept by the operation table. */
+  readonly open: OpenCall[] = [];
   /** The request asks the server to end its session. */
   deletesSession = false;
   #parts = 0;
@@ -110,7 +112,7 @@ export class Exchange {
     for (const message of messages) {
       if (message.kind === 'response') {
         const settled = operations.settle({
-          exchange: this.id,
+          siblings: this.open,
           sender,
           sessionKey: this.sessionKey,
           message,
@@ -143,6 +145,7 @@ export class Exchange {
         continues = operations.begin({
           operation,
           exchange: this.id,
+          siblings: this.open,
           sender,
           rpcId,
           method: message.method,
@@ -152,7 +155,7 @@ export class Exchange {
           principalJson: this.principalJson,
           requestState: message.requestState,
           taskId: message.taskId,
-        }).continues;
+        });
         if (sender === 'client') this.rpcIds.push(rpcId);
       } else if (message.cancelledRequestId !== null) {
         operations.cancelRequested(this.sessionKey, message.cancelledRequestId, sender);
@@ -196,7 +199,7 @@ export class Exchange {
     const { how, status } = ending;
     if (!this.ended) metrics.exchangeEnded(how);
     this.ended = true;
-    this.#settled.push(...operations.exchangeEnded(this.id, { ...ending, protocol: this.protocol }));
+    this.#settled.push(...operations.exchangeEnded(this.open, { ...ending, protocol: this.protocol }));
     this.takeResults(tails);
     if (this.deletesSession && how === 'complete' && status !== null && status < 300) {
       for (const settled of operations.sessionEnded(this.sessionKey))
@@ -216,7 +219,7 @@ export class Exchange {
           released_bytes: this.releasedBytes,
           duration_us: Math.round(clock.monotonicUs() - this.startedUs),
           trailers: ending.trailers,
-          open_operations: operations.openOf(this.id),
+          open_operations: this.open.map(({ call }) => call.operation),
         },
       }),
     );

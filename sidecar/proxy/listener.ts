@@ -29,9 +29,19 @@ export interface Listener {
   drain(timeoutMs: number): Promise<void>;
 }
 
+/** A request whose response is not closed yet. */
+interface UnderWay {
+  response: http.ServerResponse;
+  /** Null until the exchange began. */
+  recorder: ResponseRecorder | null;
+  index: number;
+}
+
 /** Starts to listen. @throws Error of the system when the address can't be bound */
 export async function createListener(context: ProxyContext, listen: Address): Promise<Listener> {
-  const exchanges = new Map<http.ServerResponse, ResponseRecorder | null>();
+  // An array in which the last takes the place of one that goes. A Map that ever changes leaves tables behind that point to
+  // their successors; one that grew old keeps all exchanges after it alive until the next full collection.
+  const underWay: UnderWay[] = [];
   /** Connections on which something came that is no HTTP. */
   const broken = new WeakSet<Duplex>();
   let settled: (() => void) | null = null;
@@ -41,14 +51,19 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     response: http.ServerResponse,
     expectsContinue: boolean,
   ): void {
-    exchanges.set(response, null);
+    const entry: UnderWay = { response, recorder: null, index: underWay.length };
+    underWay.push(entry);
     response.once('close', () => {
-      exchanges.delete(response);
+      const last = underWay.pop() as UnderWay;
+      if (last !== entry) {
+        underWay[entry.index] = last;
+        last.index = entry.index;
+      }
       settle();
     });
     response.on('error', () => response.destroy());
     handleRequest(context, request, response, expectsContinue, (recorder) => {
-      exchanges.set(response, recorder);
+      entry.recorder = recorder;
     });
   }
 
@@ -75,7 +90,9 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     broken.add(socket);
     const reason = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_http';
     const address = (socket as net.Socket).remoteAddress ?? 'unknown';
-    const [response, ...more] = [...exchanges.keys()].filter(({ req }) => req.socket === socket);
+    const [response, ...more] = underWay
+      .map((entry) => entry.response)
+      .filter(({ req }) => req.socket === socket);
     if (response === undefined) {
       refuseConnection(context, socket, address, reason);
     } else if (more.length === 0 && !response.req.complete && !response.headersSent) {
@@ -101,18 +118,18 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
   /** During a drain: cuts the streams once no call is waited for. */
   function settle(): void {
     if (settled === null) return;
-    if (exchanges.size === 0) {
+    if (underWay.length === 0) {
       settled();
       return;
     }
-    for (const recorder of exchanges.values()) {
+    for (const { recorder } of underWay) {
       if (recorder === null || recorder.answersCalls) return;
     }
     cutAll();
   }
 
   function cutAll(): void {
-    for (const [response, recorder] of exchanges) {
+    for (const { response, recorder } of [...underWay]) {
       if (recorder === null) response.destroy();
       else recorder.cut();
     }
@@ -121,11 +138,11 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
   return {
     address: { host: bound.address, port: bound.port },
     get active() {
-      return exchanges.size;
+      return underWay.length;
     },
     get streams() {
       let streams = 0;
-      for (const recorder of exchanges.values()) if (recorder?.streams === true) streams++;
+      for (const { recorder } of underWay) if (recorder?.streams === true) streams++;
       return streams;
     },
     async drain(timeoutMs) {

@@ -73,7 +73,7 @@ export class ResponseRecorder implements UpstreamHandler {
 
   /** True while the client waits for an answer to a request, as opposed to listening on a stream. */
   get answersCalls(): boolean {
-    return this.#exchange.context.operations.openOf(this.#exchange.id).length > 0;
+    return this.#exchange.open.some(({ call }) => call.sender === 'client');
   }
 
   onInformation(status: number, reason: string, headers: string[]): void {

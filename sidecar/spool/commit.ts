@@ -15,6 +15,7 @@ import { createBatch } from './batch.ts';
 import type { SpoolFiles } from './files.ts';
 import { FRAME_HEAD_BYTES, SALT_BYTES, saltCrc } from './frame.ts';
 import { createLineWriter, type OpenFields } from './line-writer.ts';
+import { createNextFile, obstacleOf } from './next-file.ts';
 import { backoffMs, untilDone } from './retry.ts';
 import { type Durable, type LineTail, SpoolError } from './spool.ts';
 
@@ -105,20 +106,15 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   const writer = createLineWriter(stream, batch, clock, options.openFields, options.privateKey);
   const queue = createAppendQueue();
   const stopped = new AbortController();
+  const next = createNextFile(surroundings.prepare, nextChanged, prepareNext);
 
   let state: 'ready' | 'repairing' | 'trial' | 'ended' = 'ready';
   let current: Segment | null = null;
-  let prepared: { fd: number; number: number } | null = null;
-  let preparing: Promise<void> | null = null;
-  let prepareTimer: NodeJS.Timeout | undefined;
-  let prepareFailures = 0;
   /** Consecutive times that a file failed. */
   let fileFailures = 0;
   let nextSegment = 0;
   let naming: PreviousStream[] = [];
   let named: (() => void) | null = null;
-  /** Why no next file can be had. */
-  let blocked: Obstacle | null = null;
   /** Why the last file failed, until another one works. */
   let broken: Obstacle | null = null;
   let announced: Obstacle | null = null;
@@ -155,7 +151,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
 
   function obstacle(): Obstacle | null {
     if (broken !== null) return broken;
-    return blocked !== null && (current === null || isFull(current)) ? blocked : null;
+    return current === null || isFull(current) ? next.obstacle : null;
   }
 
   function announce(): void {
@@ -166,30 +162,8 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   }
 
   function prepareNext(): void {
-    if (preparing !== null || prepared !== null || state === 'repairing' || state === 'ended') return;
-    clearTimeout(prepareTimer);
-    preparing = prepare(nextSegment);
-  }
-
-  /** Never rejects: a failure is tried again. */
-  async function prepare(number: number): Promise<void> {
-    try {
-      prepared = { fd: await surroundings.prepare(number, broken !== null), number };
-      prepareFailures = 0;
-      blocked = null;
-      if (state === 'ready') started?.();
-    } catch (error) {
-      if (stopped.signal.aborted) return;
-      surroundings.problem(error);
-      prepareFailures += 1;
-      blocked = obstacleOf(error, 'the spool has no file for the next segment');
-      prepareTimer = setTimeout(prepareNext, backoffMs(prepareFailures));
-      announce();
-      started?.();
-    } finally {
-      preparing = null;
-    }
-    schedule();
+    if (state === 'repairing' || state === 'ended') return;
+    next.want(nextSegment, broken !== null);
   }
 
   /** For descriptors of no further use: what was synced through one stays synced, whatever its close says. */
@@ -197,9 +171,16 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     await files.close(fd).catch(() => {});
   }
 
+  function nextChanged(failure: unknown): void {
+    if (state === 'ended') return;
+    if (failure !== null) surroundings.problem(failure);
+    announce();
+    if (failure !== null || state === 'ready') started?.();
+    schedule();
+  }
+
   function begin(): Segment {
-    const { fd, number } = prepared as { fd: number; number: number };
-    prepared = null;
+    const { fd, segment: number } = next.take();
     nextSegment = number + 1;
     ageDue = false;
     const salt = randomBytes(SALT_BYTES);
@@ -217,21 +198,22 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
 
   /** Takes lines from the queue into the batch, as far as batch and segment go. */
   function fill(segment: Segment): void {
-    for (let next = queue.first(); next !== undefined; next = queue.first()) {
-      while (next.taken < next.lines.length) {
+    for (let first = queue.first(); first !== undefined; first = queue.first()) {
+      while (first.taken < first.lines.length) {
         if (batch.size >= limits.batchBytes) return;
         if (isFull(segment)) {
-          if (blocked === null || (next.closing && reserveIsUsed(segment))) return;
-          if (!next.closing) {
-            next.error = refusal(blocked, next.taken);
+          const { obstacle: blocked } = next;
+          if (blocked === null || (first.closing && reserveIsUsed(segment))) return;
+          if (!first.closing) {
+            first.error = refusal(blocked, first.taken);
             break;
           }
         }
         soil(segment);
-        writer.line(next.lines[next.taken] as LineTail);
-        next.taken += 1;
+        writer.line(first.lines[first.taken] as LineTail);
+        first.taken += 1;
       }
-      answers.push(next);
+      answers.push(first);
       queue.shift();
     }
   }
@@ -239,7 +221,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   /** How the segment ends with this batch, or null. */
   function sealing(segment: Segment): SealHow | null {
     if (ending !== null && queue.length === 0) return 'shutdown';
-    if (isFull(segment) && (blocked === null || reserveIsUsed(segment))) return 'size';
+    if (isFull(segment) && (next.obstacle === null || reserveIsUsed(segment))) return 'size';
     return ageDue && segment.dirty ? 'age' : null;
   }
 
@@ -248,7 +230,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     if (inFlight !== null || state === 'ended') return;
     announce();
     const wanted = queue.length > 0 || state === 'trial' || (ending !== null && nextSegment > 0);
-    if (state === 'repairing' || (current === null && (prepared === null || !wanted))) {
+    if (state === 'repairing' || (current === null && (!next.isReady || !wanted))) {
       const why = obstacle();
       if (why !== null) queue.refuse(why);
       if (ending !== null && nextSegment === 0 && queue.length === 0) finish();
@@ -374,17 +356,13 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   }
 
   async function repair(failed: Segment): Promise<void> {
-    await preparing;
-    clearTimeout(prepareTimer);
+    const unused = await next.drop();
     await closeFile(failed.fd);
-    if (prepared !== null) await closeFile(prepared.fd);
-    const unused = prepared?.number;
-    prepared = null;
-    blocked = null;
+    if (unused !== null) await closeFile(unused.fd);
     const { signal } = stopped;
     const root = await untilDone(
       async () => {
-        if (unused !== undefined) await surroundings.discard(unused);
+        if (unused !== null) await surroundings.discard(unused.segment);
         if (failed.batches > 0)
           return await surroundings.salvage(failed.number, failed.position, writer.sealTime());
         await surroundings.discard(failed.number);
@@ -410,7 +388,6 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   function finish(): void {
     state = 'ended';
     clearTimeout(ageTimer);
-    clearTimeout(prepareTimer);
     stopped.abort();
     const done = ending;
     ending = null;
@@ -441,7 +418,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       });
     },
     spaceFreed() {
-      if (blocked !== null) prepareNext();
+      if (next.obstacle !== null) prepareNext();
     },
     end() {
       const tails = options.beforeSeal?.() ?? [];
@@ -449,7 +426,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       return new Promise((resolve) => {
         if (state === 'ended') return resolve();
         ending = resolve;
-        if (prepared === null && current === null) prepareNext();
+        if (current === null) prepareNext();
         schedule();
       });
     },
@@ -463,27 +440,17 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       for (const pending of queue.takeAll()) pending.durable(failure(pending));
     },
     async close() {
-      await preparing;
+      const unused = await next.drop();
       if (inFlight !== null) {
         await new Promise<void>((resolve) => {
           quiet = resolve;
         });
       }
       if (current !== null) await closeFile(current.fd);
-      if (prepared === null) return null;
-      const { fd, number } = prepared;
-      prepared = null;
-      await closeFile(fd);
-      return number;
+      if (unused !== null) await closeFile(unused.fd);
+      return unused?.segment ?? null;
     },
     isOpen: () => current !== null && current.batches > 0,
     marks: () => ({ appended: writer.nextSeq, synced }),
   };
-}
-
-function obstacleOf(error: unknown, what: string): Obstacle {
-  const code = error instanceof Error && 'code' in error ? error.code : null;
-  const full = code === 'ENOSPC' || code === 'EDQUOT';
-  const why = error instanceof Error ? error.message : String(error);
-  return { reason: full ? 'spool_full' : 'spool_failed', message: `${what}: ${why}` };
 }

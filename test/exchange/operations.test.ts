@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { type Message, scanMessages } from '../../sidecar/exchange/json-scan.ts';
 import type { ExchangeEnding } from '../../sidecar/exchange/operation-ending.ts';
-import { createOperationTable, type OperationCall, outcomeOf } from '../../sidecar/exchange/operations.ts';
+import {
+  createOperationTable,
+  type OpenCall,
+  type OperationCall,
+  outcomeOf,
+} from '../../sidecar/exchange/operations.ts';
 
 function messageOf(value: unknown): Message {
   const scanned = scanMessages(JSON.stringify(value));
@@ -11,10 +16,20 @@ function messageOf(value: unknown): Message {
 
 const OK = (id: unknown) => messageOf({ jsonrpc: '2.0', id, result: {} });
 
+/** The lists that exchanges keep of their open calls. */
+let lists = new Map<string, OpenCall[]>();
+
+function siblingsOf(exchange: string): OpenCall[] {
+  const list = lists.get(exchange) ?? [];
+  lists.set(exchange, list);
+  return list;
+}
+
 function call(operation: string, more: Partial<OperationCall> = {}): OperationCall {
   return {
     operation,
     exchange: operation.split('.', 1)[0] as string,
+    siblings: siblingsOf(operation.split('.', 1)[0] as string),
     sender: 'client',
     rpcId: '7',
     method: 'tools/call',
@@ -38,15 +53,16 @@ const ENDED: ExchangeEnding = {
 
 function table(options: { ttlMs?: number; maxPerSession?: number } = {}) {
   const clock = { us: 1_000 };
+  lists = new Map();
   return { clock, operations: createOperationTable({ ...options, nowUs: () => clock.us }) };
 }
 
 describe('an answer', () => {
   it('settles its call once, with what the call was and how long it took', () => {
     const { operations, clock } = table();
-    expect(operations.begin(call('A.0'))).toEqual({ continues: null });
+    expect(operations.begin(call('A.0'))).toBe(null);
     clock.us += 250;
-    const answer = { exchange: 'A', sender: 'server', sessionKey: 's', message: OK(7) } as const;
+    const answer = { siblings: siblingsOf('A'), sender: 'server', sessionKey: 's', message: OK(7) } as const;
     expect(operations.settle(answer)).toEqual({
       operation: 'A.0',
       callExchange: 'A',
@@ -63,7 +79,7 @@ describe('an answer', () => {
     });
     expect(operations.settle(answer)).toBeNull();
     expect(operations.open).toBe(0);
-    expect(operations.openOf('A')).toEqual([]);
+    expect(siblingsOf('A').map((open) => open.call.operation)).toEqual([]);
   });
 
   it('says how the call went', () => {
@@ -78,7 +94,9 @@ describe('an answer', () => {
     const { operations } = table();
     operations.begin(call('A.0'));
     const message = messageOf({ id: 7, error: { code: -32601, message: 'no' } });
-    expect(operations.settle({ exchange: 'A', sender: 'server', sessionKey: 's', message })).toMatchObject({
+    expect(
+      operations.settle({ siblings: siblingsOf('A'), sender: 'server', sessionKey: 's', message }),
+    ).toMatchObject({
       outcome: 'error',
       errorCode: -32601,
     });
@@ -88,7 +106,8 @@ describe('an answer', () => {
     const { operations } = table();
     for (const operation of ['A.0', 'B.0', 'C.0']) operations.begin(call(operation));
     const settle = (exchange: string) =>
-      operations.settle({ exchange, sender: 'server', sessionKey: 's', message: OK(7) })?.operation;
+      operations.settle({ siblings: siblingsOf(exchange), sender: 'server', sessionKey: 's', message: OK(7) })
+        ?.operation;
     expect(settle('C')).toBe('C.0');
     expect(settle('GET')).toBe('A.0');
     expect(settle('GET')).toBe('B.0');
@@ -100,7 +119,7 @@ describe('an answer', () => {
     operations.begin(call('A.0', { sender: 'server', method: 'sampling/createMessage' }));
     operations.begin(call('B.0', { sessionKey: 'other' }));
     const settle = (sender: 'client' | 'server', message: Message) =>
-      operations.settle({ exchange: 'P', sender, sessionKey: 's', message })?.operation;
+      operations.settle({ siblings: siblingsOf('P'), sender, sessionKey: 's', message })?.operation;
     expect(settle('server', OK(7))).toBeUndefined();
     expect(settle('client', OK('7'))).toBeUndefined();
     expect(settle('client', OK(8))).toBeUndefined();
@@ -113,7 +132,8 @@ describe('an answer', () => {
     const settle = (id: string) => {
       const scanned = scanMessages(`{"id":${id},"result":{}}`);
       const message = scanned.ok ? (scanned.messages[0] as Message) : OK(0);
-      return operations.settle({ exchange: 'A', sender: 'server', sessionKey: 's', message })?.rpcId;
+      return operations.settle({ siblings: siblingsOf('A'), sender: 'server', sessionKey: 's', message })
+        ?.rpcId;
     };
     operations.begin(call('A.0', { rpcId: '"é/"' }));
     expect(settle('"\\u00e9\\/"')).toBe('"é/"');
@@ -128,32 +148,31 @@ describe('an answer', () => {
 
 describe('a call goes on', () => {
   const answer = (operations: ReturnType<typeof createOperationTable>, exchange: string, result: object) =>
-    operations.settle({ exchange, sender: 'server', sessionKey: 's', message: messageOf({ id: 7, result }) });
+    operations.settle({
+      siblings: siblingsOf(exchange),
+      sender: 'server',
+      sessionKey: 's',
+      message: messageOf({ id: 7, result }),
+    });
 
   it('with the one whose answer gave out its requestState, also in another session of the same principal', () => {
     const { operations } = table();
     operations.begin(call('A.0'));
     answer(operations, 'A', { resultType: 'input_required', requestState: 'opaque' });
-    expect(operations.begin(call('B.0', { requestState: 'opaque', sessionKey: 't' }))).toEqual({
-      continues: 'A.0',
-    });
-    expect(operations.begin(call('C.0', { requestState: 'else' }))).toEqual({ continues: null });
+    expect(operations.begin(call('B.0', { requestState: 'opaque', sessionKey: 't' }))).toBe('A.0');
+    expect(operations.begin(call('C.0', { requestState: 'else' }))).toBe(null);
     const stranger = call('D.0', { requestState: 'opaque', principalJson: '{"how":"oidc"}' });
-    expect(operations.begin(stranger)).toEqual({ continues: null });
+    expect(operations.begin(stranger)).toBe(null);
   });
 
   it('with the one that made its task', () => {
     const { operations } = table();
     operations.begin(call('A.0'));
     answer(operations, 'A', { task: { taskId: 't-1' } });
-    expect(operations.begin(call('B.0', { method: 'tasks/get', taskId: 't-1' }))).toEqual({
-      continues: 'A.0',
-    });
+    expect(operations.begin(call('B.0', { method: 'tasks/get', taskId: 't-1' }))).toBe('A.0');
     answer(operations, 'B', { taskId: 't-1', status: 'working' });
-    expect(operations.begin(call('C.0', { method: 'tasks/result', taskId: 't-1' }))).toEqual({
-      continues: 'A.0',
-    });
-    expect(operations.begin(call('D.0', { requestState: 't-1' }))).toEqual({ continues: null });
+    expect(operations.begin(call('C.0', { method: 'tasks/result', taskId: 't-1' }))).toBe('A.0');
+    expect(operations.begin(call('D.0', { requestState: 't-1' }))).toBe(null);
   });
 });
 
@@ -165,8 +184,8 @@ describe('the end of an exchange', () => {
     const { operations } = table();
     operations.begin(call('A.0'));
     before?.(operations);
-    const settled = operations.exchangeEnded('A', { ...ENDED, ...ending });
-    expect(settled.length + operations.openOf('A').length).toBe(1);
+    const settled = operations.exchangeEnded(siblingsOf('A'), { ...ENDED, ...ending });
+    expect(settled.length + siblingsOf('A').length).toBe(1);
     return settled.map(({ outcome, cause }) => [outcome, cause])[0] ?? 'open';
   };
   const cancel = (operations: ReturnType<typeof createOperationTable>) =>
@@ -207,16 +226,16 @@ describe('the end of an exchange', () => {
   it('never ends a call of the server, which the client answers by a request of its own', () => {
     const { operations } = table();
     operations.begin(call('A.0', { sender: 'server' }));
-    expect(operations.exchangeEnded('A', { ...ENDED, status: 500 })).toEqual([]);
-    expect(operations.openOf('A')).toEqual(['A.0']);
+    expect(operations.exchangeEnded(siblingsOf('A'), { ...ENDED, status: 500 })).toEqual([]);
+    expect(siblingsOf('A').map((open) => open.call.operation)).toEqual(['A.0']);
   });
 
   it('settles each call of a batch', () => {
     const { operations } = table();
     for (let n = 0; n < 5; n += 1) operations.begin(call(`A.${n}`, { rpcId: String(n) }));
-    operations.settle({ exchange: 'A', sender: 'server', sessionKey: 's', message: OK(2) });
-    expect(operations.openOf('A')).toEqual(['A.0', 'A.1', 'A.3', 'A.4']);
-    const settled = operations.exchangeEnded('A', { ...ENDED, status: 500 });
+    operations.settle({ siblings: siblingsOf('A'), sender: 'server', sessionKey: 's', message: OK(2) });
+    expect(siblingsOf('A').map((open) => open.call.operation)).toEqual(['A.0', 'A.1', 'A.3', 'A.4']);
+    const settled = operations.exchangeEnded(siblingsOf('A'), { ...ENDED, status: 500 });
     expect(settled.map(({ operation }) => operation)).toEqual(['A.0', 'A.1', 'A.3', 'A.4']);
     expect(operations.open).toBe(0);
   });
@@ -228,7 +247,8 @@ describe('a call cancelled on a stream of its own', () => {
     operations.begin(call('A.0'));
     operations.cancelRequested('s', '7', 'client');
     expect(
-      operations.settle({ exchange: 'G', sender: 'server', sessionKey: 's', message: OK(7) })?.outcome,
+      operations.settle({ siblings: siblingsOf('G'), sender: 'server', sessionKey: 's', message: OK(7) })
+        ?.outcome,
     ).toBe('ok');
   });
 

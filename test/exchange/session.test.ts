@@ -101,9 +101,10 @@ describe('a session is named', () => {
       return sessions.name({ ...NOTHING, clientAddress }).id;
     };
     const [a, b] = [at('a'), at('b')];
-    expect(at('a')).toBe(a);
-    at('c');
-    expect(at('a')).toBe(a);
+    for (const other of ['c', 'd', 'e', 'f']) {
+      at(other);
+      expect(at('a')).toBe(a);
+    }
     expect(at('b')).not.toBe(b);
   });
 });
