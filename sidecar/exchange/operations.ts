@@ -2,6 +2,7 @@
  * Owns the open JSON-RPC requests of both sides, until their result, over as many exchanges as it takes.
  * Invariant: each request is settled at most once; what stays open is bounded in time, per session and in all.
  */
+import { hash } from 'node:crypto';
 import type { Outcome, Sender, Session } from '@mcp-recorder/recording/format/line';
 import type { Message } from './json-scan.ts';
 import { conclusionOf, type ExchangeEnding } from './operation-ending.ts';
@@ -195,7 +196,7 @@ export function createOperationTable(options: OperationTableOptions): OperationT
     begin(call) {
       const session = sessionOf(call.sessionKey);
       const open: OpenCall = {
-        call,
+        call: bounded(call),
         idKey: idKeyOf(call.rpcId),
         beganUs: nowUs(),
         cancelRequested: false,
@@ -282,8 +283,36 @@ export function outcomeOf(message: Message): Outcome {
   return 'ok';
 }
 
+/** Characters of an id or name that are kept of an open call: more than are recorded, so that the record says that they are cut. */
+const MAX_KEPT = 2_048;
+
+/** The call without what peers can make as long as a body: an open call outlives the budget of its request. */
+function bounded(call: OperationCall): OperationCall {
+  const { rpcId, method, target, requestState, taskId } = call;
+  const long = rpcId.length > MAX_KEPT || method.length > MAX_KEPT || (target?.length ?? 0) > MAX_KEPT;
+  if (!long && requestState === null && taskId === null) return call;
+  return {
+    ...call,
+    rpcId: beginning(rpcId),
+    method: beginning(method),
+    target: target === null ? null : beginning(target),
+    requestState: null,
+    taskId: null,
+  };
+}
+
+/** A copy, as a slice would keep the whole text alive. */
+function beginning(text: string): string {
+  return text.length <= MAX_KEPT ? text : Buffer.from(text.slice(0, MAX_KEPT)).toString();
+}
+
 /** Peers may write the id that they echo in another way (`"\u0061"`, `1.0`); it is the same id. */
 function idKeyOf(rpcId: string): string {
+  const key = sameIdKey(rpcId);
+  return key.length <= MAX_KEPT ? key : hash('sha256', key, 'base64');
+}
+
+function sameIdKey(rpcId: string): string {
   const first = rpcId.charCodeAt(0);
   if (first === 0x22) return rpcId.includes('\\') ? JSON.stringify(JSON.parse(rpcId)) : rpcId;
   const isFraction = (first === 0x2d || (first >= 0x30 && first <= 0x39)) && /[.eE]/.test(rpcId);

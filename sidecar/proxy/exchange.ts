@@ -18,6 +18,7 @@ import { type OpenCall, outcomeOf, type SettledOperation } from '../exchange/ope
 import type { SessionFacts } from '../exchange/session.ts';
 import type { Durable, LineTail, SpoolError } from '../spool/spool.ts';
 import type { ProxyContext } from './context.ts';
+import { areCrowded, encodeCrowdedCalls } from './crowded-calls.ts';
 
 /** How an exchange ended. */
 export interface Ending {
@@ -73,6 +74,8 @@ export class Exchange {
   #durableParts = 0;
   #calls = 0;
   #settled: Result[] = [];
+  /** Calls that have no room on the line of their body. */
+  #crowded: { sender: Sender; calls: Call[] }[] = [];
 
   constructor(context: ProxyContext) {
     this.context = context;
@@ -103,7 +106,7 @@ export class Exchange {
 
   /**
    * Takes note of messages that became complete on a line: begins operations, settles those that were answered.
-   * @returns the `calls` of that line; the results are kept for `takeResults`
+   * @returns the `calls` of that line; the results, and calls that have no room on it, are kept for `takeResults`
    */
   takeMessages(messages: readonly Message[], sender: Sender): Call[] {
     if (messages.length === 0) return NO_CALLS;
@@ -175,11 +178,17 @@ export class Exchange {
       }
       calls.push(call);
     }
-    return calls;
+    if (!areCrowded(calls)) return calls;
+    this.#crowded.push({ sender, calls });
+    return NO_CALLS;
   }
 
-  /** Appends the `result` lines of what was settled since the last call. */
+  /** Appends the lines of what came up since the last call: calls without room on their body's line, and results. */
   takeResults(tails: LineTail[]): void {
+    for (const { sender, calls } of this.#crowded) {
+      for (const tail of encodeCrowdedCalls(this.id, () => this.nextPart(), sender, calls)) tails.push(tail);
+    }
+    if (this.#crowded.length > 0) this.#crowded = [];
     if (this.#settled.length === 0) return;
     for (const settled of this.#settled) {
       tails.push(encodeResult(settled, this.id, this.nextPart()));

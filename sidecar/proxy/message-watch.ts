@@ -10,19 +10,23 @@ export interface MessageWatch {
   push(bytes: Buffer): Message[];
   /** The body is complete; returns the messages that are left. */
   end(): Message[];
-  /** The body was longer than could be kept, so its messages are not known. */
+  /** The body was longer, or had more messages, than could be kept, so not all of them are known. */
   readonly tooLarge: boolean;
 }
 
 const NONE: Message[] = [];
 const LINE_FEED = 10;
 
-/** The messages of one whole JSON text; none when it is no JSON. */
-function readMessages(bytes: Buffer): Message[] {
-  const decoded = decodeBodyText(bytes);
-  if (!decoded.ok) return NONE;
-  const scanned = scanMessages(decoded.text);
-  return scanned.ok ? scanned.messages : NONE;
+/** Most messages in one text: each costs lines of the recording. */
+const MAX_MESSAGES = 1_000;
+
+/** The messages of one JSON text: none when it is no JSON, null when there are too many. */
+export function readMessages(text: string): Message[] | null {
+  const first = text.trimStart().charCodeAt(0);
+  if (first !== 0x7b && first !== 0x5b) return NONE;
+  const scanned = scanMessages(text, { maxMessages: MAX_MESSAGES });
+  if (scanned.ok) return scanned.messages;
+  return scanned.reason === 'too_many_messages' ? null : NONE;
 }
 
 /** @param maxBytes of the body, or of one line of it, that are kept for reading */
@@ -38,6 +42,14 @@ export function createMessageWatch(maxBytes: number): MessageWatch {
     kept = [];
     keptBytes = 0;
     return bytes;
+  }
+
+  /** The messages of a part of the body that is kept no longer. */
+  function read(bytes: Buffer): Message[] {
+    const decoded = decodeBodyText(bytes);
+    const messages = decoded.ok ? readMessages(decoded.text) : NONE;
+    if (messages === null) tooLarge = true;
+    return messages ?? NONE;
   }
 
   function keep(bytes: Buffer): void {
@@ -64,8 +76,9 @@ export function createMessageWatch(maxBytes: number): MessageWatch {
         start = end + 1;
         if (tooLarge) break;
         const line = takeKept();
-        const found = line.length > 2 ? readMessages(line) : NONE;
-        messages.push(...found);
+        const found = line.length > 2 ? read(line) : NONE;
+        if (tooLarge) break;
+        for (const message of found) messages.push(message);
         if (found.length > 0) {
           byLine = true;
         } else if (byLine === null && line.length > 2) {
@@ -80,7 +93,7 @@ export function createMessageWatch(maxBytes: number): MessageWatch {
     },
     end() {
       if (tooLarge || keptBytes === 0) return NONE;
-      return readMessages(takeKept());
+      return read(takeKept());
     },
     get tooLarge() {
       return tooLarge;

@@ -9,6 +9,8 @@ import type { ProxyContext } from './context.ts';
 
 /** How long a client that is refused in the middle of its body may go on sending before it is cut (ms). */
 const LINGER_MS = 1_000;
+/** How much of the rest is read meanwhile (bytes): small bodies arrive whole, floods wait in the sender's own memory. */
+const LINGER_BYTES = 8 * 1024 * 1024;
 
 export interface RefusalDetail {
   /** JSON texts of the ids of the requests in the body, as far as known. */
@@ -54,6 +56,11 @@ export function refuse(
   // Closing now would reset the connection under the client's feet, and it might never see the answer (RFC 9112 9.6).
   response.write(bytes);
   const timer = setTimeout(() => response.destroy(), LINGER_MS);
+  let read = 0;
+  request.on('data', (rest: Buffer) => {
+    read += rest.length;
+    if (read > LINGER_BYTES) request.pause();
+  });
   request.resume();
   request.once('end', () => response.end());
   response.once('close', () => clearTimeout(timer));

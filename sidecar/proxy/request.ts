@@ -23,6 +23,8 @@ import { ResponseRecorder } from './response.ts';
 
 /** Bodies up to this size fit into one line whatever has to be escaped (bytes). */
 const ONE_LINE_BYTES = 128 * 1024;
+/** JSON text of a piece of a longer one: it leaves room for a target and headers as long as they may be (bytes). */
+const MAX_PIECE_BYTES = 6 * ONE_LINE_BYTES;
 
 type Passed = Extract<Classification, { verdict: 'pass' }>;
 
@@ -187,7 +189,8 @@ function recordRequest(
 ): void {
   const wireBytes = encoded?.length ?? 0;
   exchange.bytesIn = wireBytes;
-  const pieces = decoded === null || decoded.length <= ONE_LINE_BYTES ? null : splitBody(decoded);
+  const pieces =
+    decoded === null || decoded.length <= ONE_LINE_BYTES ? null : splitBody(decoded, MAX_PIECE_BYTES);
   const calls = exchange.takeMessages(messages, 'client');
   if (pieces === null) {
     let body: Pick<Body, 'body' | 'body_encoding'>;

@@ -7,7 +7,7 @@ import { encodeChunkTail, encodeEventTail } from '@mcp-recorder/recording/format
 import { bodyOf, splitBody } from '@mcp-recorder/recording/format/body';
 import type { Body, Call, Masked, Withheld } from '@mcp-recorder/recording/format/line';
 import { isJsonContentType } from '../exchange/classify.ts';
-import { type Message, scanMessages } from '../exchange/json-scan.ts';
+import type { Message } from '../exchange/json-scan.ts';
 import { createSseSplitter, type SsePiece, type SseSplitter } from '../exchange/sse.ts';
 import { maskEndpoint } from '../exchange/sse-endpoint.ts';
 import { sessionIdOf } from '../exchange/target.ts';
@@ -15,7 +15,7 @@ import type { LineTail } from '../spool/spool.ts';
 import { createStreamDecoder, type DecodeFailure, readCoding, type StreamDecoder } from './content-coding.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf } from './headers.ts';
-import { createMessageWatch, type MessageWatch } from './message-watch.ts';
+import { createMessageWatch, type MessageWatch, readMessages } from './message-watch.ts';
 
 /** A whole body up to this size goes on the `response` line itself (bytes; escapes may double it and stay in a line). */
 export const INLINE_BYTES = 128 * 1024;
@@ -52,7 +52,7 @@ export function inlineBody(exchange: Exchange, headers: readonly string[], bytes
   const { body, body_encoding } = bodyOf(bytes);
   const inline: Body = { body, body_encoding, wire_bytes: bytes.length };
   if (body_encoding === 'utf8' && mayBeMessages(headerOf(headers, 'content-type'))) {
-    const calls = exchange.takeMessages(messagesOf(body), 'server');
+    const calls = exchange.takeMessages(readMessages(body) ?? NO_MESSAGES, 'server');
     if (calls.length > 0) inline.calls = calls;
   }
   return inline;
@@ -130,7 +130,8 @@ export class BodyRecorder {
   /** Moves the lines made so far, and the bytes that may be released once these are durable. */
   take(tails: LineTail[], bytes: Buffer[]): void {
     if (this.#tails.length > 0) {
-      tails.push(...this.#tails);
+      // Never as arguments: a decoded burst may be more lines than a call takes.
+      for (const tail of this.#tails) tails.push(tail);
       this.#tails = [];
     }
     if (this.#releasable.length > 0) {
@@ -210,8 +211,9 @@ export class BodyRecorder {
       body = this.#recordEndpoint(piece.data);
       if (body !== piece.data) masked = [{ rule: 'session-id', count: 1 }];
     }
-    const messages = piece.data === null ? NO_MESSAGES : messagesOf(piece.data);
-    const calls = this.#exchange.takeMessages(messages, 'server');
+    const messages = piece.data === null ? NO_MESSAGES : readMessages(piece.data);
+    if (messages === null) this.#eventTooLarge = true;
+    const calls = this.#exchange.takeMessages(messages ?? NO_MESSAGES, 'server');
     if (piece.utf8) {
       this.#tails.push(
         encodeEventTail({
@@ -355,13 +357,6 @@ export class BodyRecorder {
 }
 
 const NO_MESSAGES: Message[] = [];
-
-function messagesOf(data: string): Message[] {
-  const first = data.trimStart().charCodeAt(0);
-  if (first !== 0x7b && first !== 0x5b) return NO_MESSAGES;
-  const scanned = scanMessages(data);
-  return scanned.ok ? scanned.messages : NO_MESSAGES;
-}
 
 /** How many bytes at the end begin a UTF-8 character that is not whole yet (0 to 3). */
 function cutBytes(bytes: Buffer): number {

@@ -34,7 +34,9 @@ export interface ResponseParser {
   readonly keepAliveMs: number | null;
 }
 
-const MAX_HEAD_BYTES = 256 * 1024;
+/** Heads beyond these would not fit on the line that records them; requests are held to the same. */
+const MAX_HEAD_BYTES = 64 * 1024;
+const MAX_FIELDS = 1_000;
 const MAX_CHUNK_LINE_BYTES = 4096;
 const NO_TRAILERS: string[] = [];
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -75,6 +77,7 @@ function parseFields(text: string, from: number): string[] {
     const value = text.slice(valueStart, valueEnd);
     if (INVALID_VALUE.test(value))
       throw new MalformedResponse(`the value of header ${name} holds a control character`);
+    if (fields.length === 2 * MAX_FIELDS) throw new MalformedResponse(`more than ${MAX_FIELDS} headers`);
     fields.push(name, value);
     start = end + 2;
   }

@@ -209,6 +209,11 @@ const ROWS: Record<string, Row> = {
     {},
     `Mcp-Session-Id: ${'s'.repeat(20_000)}\r\nMcp-Protocol-Version: ${'v'.repeat(20_000)}\r\nTraceparent: ${'t'.repeat(20_000)}\r\n`,
   ),
+  'a long body, and headers that are as long as may be': passes(
+    Buffer.alloc(2_000_000, 'x'),
+    {},
+    `Content-Type: text/plain\r\n${'a:\r\n'.repeat(900)}User-Agent: ${'\x80'.repeat(30_000)}\r\nX: ${'x'.repeat(20_000)}\r\n`,
+  ),
   'header values of every byte': passes(
     notification,
     {},
