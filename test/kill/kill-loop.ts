@@ -18,10 +18,8 @@ const KILLS_A_LANE = 34;
 const LOOK_EVERY = 6;
 /** What a start is thought to take until one has been seen, milliseconds. */
 const FIRST_START_MS = 500;
-/** One in so many lives that wait for a change fills its segment by size. */
-const FLOOD_ONE_IN = 2;
-/** Large answers in such a life: a little more than a segment holds. */
-const FLOOD_CALLS = 100;
+/** Large answers in the `flood` phase: somewhat more than a segment holds. */
+const FLOOD_CALLS = 130;
 const FLOOD_BYTES = 200_000;
 
 export interface KillLoopOptions {
@@ -96,10 +94,15 @@ async function runLane(
     let startMs = FIRST_START_MS;
     for (let died = 0; died < options.kills && report.violations.length === 0; ) {
       const moment = drawMoment(random, startMs);
-      if (moment.phase === 'change' && random() < 1 / FLOOD_ONE_IN) calls.flood();
+      calls.flood(false);
       const started = performance.now();
       const life = lane.begin();
-      life.ready.then(() => (startMs = performance.now() - started)).catch(() => {});
+      const onReady = () => {
+        startMs = performance.now() - started;
+        // Not before: calls that nobody answers would use it up.
+        calls.flood(moment.phase === 'flood');
+      };
+      life.ready.then(onReady).catch(() => {});
       const exit = await killAt(moment, life, [lane.spool, lane.segments]);
       if (exit.signal === 'SIGKILL') {
         died += 1;
@@ -135,7 +138,7 @@ export async function settle(
 }
 
 /** What the clients ask for: all kinds of answers at a pace at which several recorders share the machine, and now and then a flood. */
-function createCalls(): { shape(client: number, call: number): CallShape; flood(): void } {
+function createCalls(): { shape(client: number, call: number): CallShape; flood(on: boolean): void } {
   let large = 0;
   return {
     shape(client, call) {
@@ -153,8 +156,8 @@ function createCalls(): { shape(client: number, call: number): CallShape; flood(
         pauseMs: kind % 2 === 0 ? 20 * (kind % 3) : 15,
       };
     },
-    flood() {
-      large = FLOOD_CALLS;
+    flood(on) {
+      large = on ? FLOOD_CALLS : 0;
     },
   };
 }

@@ -1,13 +1,13 @@
 /**
  * Owns when a recorder is killed: moments spread so that each phase of its life is hit, recovery, traffic, the sealing of a
- * segment by age, its way to the store, the drain.
+ * segment by age and by size, its way to the store, the drain.
  */
 import { existsSync, watch } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Exit, SpawnedProcess } from '../support/child-process.ts';
 import { between, type Random } from './random.ts';
 
-export const PHASES = ['start', 'traffic', 'seal', 'change', 'drain'] as const;
+export const PHASES = ['start', 'traffic', 'seal', 'flood', 'change', 'drain'] as const;
 export type Phase = (typeof PHASES)[number];
 
 export interface Moment {
@@ -19,12 +19,14 @@ export interface Moment {
 }
 
 /** How often each phase is chosen, of 100. */
-const SHARES: Record<Phase, number> = { start: 25, traffic: 38, seal: 15, change: 14, drain: 8 };
+const SHARES: Record<Phase, number> = { start: 25, traffic: 34, seal: 15, flood: 6, change: 12, drain: 8 };
 /** The age at which a segment is sealed, and how far around it is killed, milliseconds. */
 const SEAL_AGE_MS = 5_000;
 const SEAL_SPREAD_MS = [-100, 400] as const;
 const LONGEST_MS = 6_000;
 const LONGEST_TRAFFIC_MS = 2_000;
+/** Around when a segment is full of large answers, milliseconds. */
+const FLOOD_MS = [300, 2_500] as const;
 
 /**
  * Draws the moment of the next death.
@@ -38,6 +40,8 @@ export function drawMoment(random: Random, startMs: number): Moment {
       return { phase, afterMs: 5 + startMs * 1.1 * Math.sqrt(random()), count: 0 };
     case 'seal':
       return { phase, afterMs: SEAL_AGE_MS + between(random, ...SEAL_SPREAD_MS), count: 0 };
+    case 'flood':
+      return { phase, afterMs: between(random, ...FLOOD_MS), count: 0 };
     case 'change':
       return { phase, afterMs: between(random, 0, 3), count: 1 + Math.floor(random() * 8) };
     case 'drain':
