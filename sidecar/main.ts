@@ -21,6 +21,7 @@ import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
 import { createReport, type DrainReport } from './report.ts';
+import type { LineTail } from './spool/spool.ts';
 import { createStatusServer } from './status.ts';
 
 export type { DrainReport, RecorderParts };
@@ -46,9 +47,6 @@ const DENIALS_MS = 1_000;
 const EXPIRY_MS = 10_000;
 /** How long a stop waits for the store; what is not stored by then stays in the spool for the next start (ms). */
 const UPLOAD_MS = 10_000;
-
-/** Nobody waits for these lines; that the spool can't be written is told by the gate. */
-function ignoreLoss(): void {}
 
 /**
  * Starts a recorder.
@@ -115,18 +113,25 @@ export async function startRecorder(
     throw error;
   });
   const denialTimer = setInterval(() => {
-    if (denials.waiting) spool.append(denials.take(), ignoreLoss, { closing: true });
+    if (denials.waiting) appendUncarried(denials.take());
   }, DENIALS_MS);
   const expiryTimer = setInterval(() => recordUncarried(operations.expire()), EXPIRY_MS);
+
+  /** Appends lines that belong to no exchange; those that are lost with a failed sync once more, until the spool takes none. */
+  function appendUncarried(tails: LineTail[]): void {
+    spool.append(
+      tails,
+      (error) => {
+        if (error?.code === 'sync_failed') appendUncarried(tails.slice(error.durableLines));
+      },
+      { closing: true },
+    );
+  }
 
   /** Results that no exchange carries: time-outs, and what a drain leaves open. */
   function recordUncarried(settled: readonly SettledOperation[]): void {
     if (settled.length === 0) return;
-    spool.append(
-      settled.map((operation) => encodeResult(operation, null, null)),
-      ignoreLoss,
-      { closing: true },
-    );
+    appendUncarried(settled.map((operation) => encodeResult(operation, null, null)));
     for (const { method, outcome } of settled) context.metrics.operationEnded(method, outcome);
   }
 

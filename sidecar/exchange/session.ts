@@ -36,6 +36,9 @@ export interface SessionNamerOptions {
   nowMs: () => number;
 }
 
+/** Ids longer than any that servers make are hashed anew each time: a client could fill the memory with them. */
+const MAX_CACHED_CHARACTERS = 256;
+
 interface Inferred {
   session: Session;
   lastSeenMs: number;
@@ -51,7 +54,7 @@ export function createSessionNamer(options: SessionNamerOptions): SessionNamer {
     const known = hashes.get(id);
     if (known !== undefined) return known;
     const made = `h:${createHmac('sha256', key).update(id, 'utf8').digest('hex').slice(0, 32)}`;
-    hashes.set(id, made);
+    if (id.length <= MAX_CACHED_CHARACTERS) hashes.set(id, made);
     return made;
   }
 

@@ -98,7 +98,11 @@ export function createStreamDecoder(coding: Coding): StreamDecoder {
       }
       transform.write(bytes, () => {
         // The output of this write has been pushed; a tick lets the last of it be emitted.
-        setImmediate(answer);
+        setImmediate(() => {
+          // Decoders stop at the end of their format and say nothing of what follows it.
+          if (transform.bytesWritten < encodedBytes) failure ??= 'not_decodable';
+          answer();
+        });
       });
     },
     close() {
@@ -115,24 +119,34 @@ export function decodeWhole(
   maxBytes: number,
   done: (result: { decoded: Buffer } | { failure: 'bad_coding' | 'body_too_large' }) => void,
 ): void {
-  const finish = (error: Error | null, decoded: Buffer): void => {
-    if (error === null) done({ decoded });
-    else
-      done({
-        failure:
-          (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? 'body_too_large' : 'bad_coding',
-      });
+  const finish = (error: Error | null, result: Decoded): void => {
+    if (error !== null) {
+      const { code } = error as NodeJS.ErrnoException;
+      done({ failure: code === 'ERR_BUFFER_TOO_LARGE' ? 'body_too_large' : 'bad_coding' });
+    } else if (result.engine.bytesWritten < bytes.length) {
+      // What follows the end of the coded body would reach the server unrecorded.
+      done({ failure: 'bad_coding' });
+    } else {
+      done({ decoded: result.buffer });
+    }
   };
-  const options = { maxOutputLength: maxBytes };
+  const options = { maxOutputLength: maxBytes, info: true };
+  const callback = finish as unknown as zlib.CompressCallback;
   switch (coding) {
     case 'gzip':
-      zlib.gunzip(bytes, options, finish);
+      zlib.gunzip(bytes, options, callback);
       break;
     case 'br':
-      zlib.brotliDecompress(bytes, options, finish);
+      zlib.brotliDecompress(bytes, options, callback);
       break;
     case 'zstd':
-      zlib.zstdDecompress(bytes, options, finish);
+      zlib.zstdDecompress(bytes, options, callback);
       break;
   }
+}
+
+/** What zlib gives with `info: true`. */
+interface Decoded {
+  buffer: Buffer;
+  engine: { bytesWritten: number };
 }

@@ -28,6 +28,8 @@ export interface Ending {
   /** The answer was too long to be read for messages. */
   tooLarge: boolean;
   trailers: RecordedHeader[];
+  /** Bytes handed to the client's socket by the time the line is on disk, or right then. */
+  released: number;
 }
 
 const NO_FACTS: SessionFacts = {
@@ -62,18 +64,28 @@ export class Exchange {
   rpcIds: string[] = [];
   batch = false;
   bytesIn = 0;
+  /** Content bytes from the server on the lines made so far. */
   bytesOut = 0;
-  /** Bytes handed to the client's socket, or waiting for the same sync as the line that says so. */
+  /** Of these, what goes to the client once the lines appended so far are on disk. */
+  offeredBytes = 0;
+  /** Bytes handed to the client's socket. */
   releasedBytes = 0;
   ended = false;
   /** Calls that began here and have no result; kept by the operation table. */
   readonly open: OpenCall[] = [];
   /** The request asks the server to end its session. */
   deletesSession = false;
+  /** The response may be an HTTP+SSE stream, whose first event tells the client its session id. */
+  mayOpenSession = false;
   #parts = 0;
   #durableParts = 0;
+  #durableBytesOut = 0;
   #calls = 0;
   #settled: Result[] = [];
+  /** Results on lines that were made since the last append. */
+  #taken: Result[] = [];
+  #unanswered = 0;
+  #whenAnswered: (() => void) | null = null;
   /** Calls that have no room on the line of their body. */
   #crowded: { sender: Sender; calls: Call[] }[] = [];
 
@@ -192,7 +204,7 @@ export class Exchange {
     if (this.#settled.length === 0) return;
     for (const settled of this.#settled) {
       tails.push(encodeResult(settled, this.id, this.nextPart()));
-      if (settled.operation !== null) this.context.metrics.operationEnded(settled.method, settled.outcome);
+      this.#taken.push(settled);
     }
     this.#settled = [];
   }
@@ -225,7 +237,7 @@ export class Exchange {
           status,
           bytes_in: this.bytesIn,
           bytes_out: this.bytesOut,
-          released_bytes: this.releasedBytes,
+          released_bytes: ending.released,
           duration_us: Math.round(clock.monotonicUs() - this.startedUs),
           trailers: ending.trailers,
           open_operations: this.open.map(({ call }) => call.operation),
@@ -234,25 +246,62 @@ export class Exchange {
     );
   }
 
-  /** The request could not be recorded whole: nothing of it was passed on. What is recorded of it gets its end. */
-  abandon(error: SpoolError): void {
+  /**
+   * The request could not be recorded whole: nothing of it was passed on. What is recorded of it gets its end.
+   * @param finished called when that is done
+   */
+  abandon(error: SpoolError, finished: () => void): void {
     const tails: LineTail[] = [];
-    this.takeEnd(tails, { how: 'cut', status: null, answeredBy: 'recorder', tooLarge: false, trailers: [] });
-    if (error.durableLines > 0) this.append(tails, () => {}, true);
+    this.takeEnd(tails, {
+      how: 'cut',
+      status: null,
+      answeredBy: 'recorder',
+      tooLarge: false,
+      trailers: [],
+      released: 0,
+    });
+    if (error.durableLines > 0) this.append(tails, finished, true);
+    else finished();
   }
 
-  /** Gives lines to the spool. When they are lost, the next lines are numbered as if these had never been. */
+  /** Gives lines to the spool. When they are lost, what comes next is numbered and counted as if these had never been. */
   append(tails: LineTail[], durable: Durable, closing = false): void {
     const partsAfter = this.#parts;
+    const bytesOutAfter = this.bytesOut;
+    const results = this.#taken;
+    if (results.length > 0) this.#taken = [];
+    this.#unanswered++;
     this.context.spool.append(
       tails,
       (error) => {
-        if (error === null) this.#durableParts = partsAfter;
-        else this.#parts = this.#durableParts += error.durableLines;
+        this.#unanswered--;
+        if (error === null) {
+          this.#durableParts = partsAfter;
+          this.#durableBytesOut = bytesOutAfter;
+          for (const { operation, method, outcome } of results) {
+            if (operation !== null) this.context.metrics.operationEnded(method, outcome);
+          }
+        } else {
+          this.#parts = this.#durableParts += error.durableLines;
+          this.bytesOut = this.#durableBytesOut;
+          // Of lines that were lost only in part it is not known which; a result must not stand twice.
+          if (error.durableLines === 0) this.#settled.unshift(...results);
+        }
         durable(error);
+        if (this.#unanswered === 0 && this.#whenAnswered !== null) {
+          const then = this.#whenAnswered;
+          this.#whenAnswered = null;
+          then();
+        }
       },
       closing ? CLOSING : undefined,
     );
+  }
+
+  /** Calls `then` once no append of this exchange waits any more: only then is it known what number comes next. */
+  whenAnswered(then: () => void): void {
+    if (this.#unanswered === 0) then();
+    else this.#whenAnswered = then;
   }
 }
 

@@ -7,6 +7,7 @@ import type net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Address } from '../config/address.ts';
 import type { ProxyContext } from './context.ts';
+import type { RefusalReason } from '../exchange/refusals.ts';
 import { refuse, refuseConnection } from './refuse.ts';
 import { handleRequest } from './request.ts';
 import type { ResponseRecorder } from './response.ts';
@@ -15,6 +16,8 @@ import type { ResponseRecorder } from './response.ts';
 const MAX_HEADER_BYTES = 64 * 1024;
 /** Longer than what clients and load balancers keep idle connections, so that they, not we, close first (ms). */
 const KEEP_ALIVE_MS = 75_000;
+/** How often a drain looks whether only idle streams are left (ms). */
+const DRAIN_LOOK_MS = 50;
 
 export interface Listener {
   readonly address: Address;
@@ -29,11 +32,13 @@ export interface Listener {
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** A request whose response is not closed yet. */
+/** A request whose response is not closed yet, or whose exchange has no recorded end. */
 interface UnderWay {
   response: http.ServerResponse;
   /** Null until the exchange began. */
   recorder: ResponseRecorder | null;
+  /** What is open: the response, the exchange. */
+  open: number;
   index: number;
 }
 
@@ -51,19 +56,26 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     response: http.ServerResponse,
     expectsContinue: boolean,
   ): void {
-    const entry: UnderWay = { response, recorder: null, index: underWay.length };
+    const entry: UnderWay = { response, recorder: null, open: 1, index: underWay.length };
     underWay.push(entry);
-    response.once('close', () => {
+    function part(): void {
+      entry.open--;
+      if (entry.open > 0) return;
       const last = underWay.pop() as UnderWay;
       if (last !== entry) {
         underWay[entry.index] = last;
         last.index = entry.index;
       }
       settle();
-    });
+    }
+    response.once('close', part);
     response.on('error', () => response.destroy());
-    handleRequest(context, request, response, expectsContinue, (recorder) => {
-      entry.recorder = recorder;
+    handleRequest(context, request, response, expectsContinue, {
+      begun(recorder) {
+        entry.recorder = recorder;
+        entry.open++;
+      },
+      finished: part,
     });
   }
 
@@ -78,7 +90,9 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
   server.on('checkContinue', (request, response) => handle(request, response, true));
   server.on('checkExpectation', (request, response) => refuse(context, request, response, 'expectation'));
   server.on('connect', (_request, socket: net.Socket) => {
-    refuseConnection(context, socket, socket.remoteAddress ?? 'unknown', 'method_not_allowed');
+    // Node has let go of this socket: its errors are ours now, and one that nobody hears ends the process.
+    socket.on('error', () => socket.destroy());
+    refuseRest(socket, 'method_not_allowed');
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
@@ -89,22 +103,30 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     if (broken.has(socket)) return;
     broken.add(socket);
     const reason = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_http';
-    const address = (socket as net.Socket).remoteAddress ?? 'unknown';
+    refuseRest(socket as net.Socket, reason);
+  });
+
+  /** Refuses what came on a connection behind the requests that are under way on it, if any. */
+  function refuseRest(socket: net.Socket, reason: RefusalReason): void {
     const [response, ...more] = underWay
       .map((entry) => entry.response)
-      .filter(({ req }) => req.socket === socket);
+      .filter(({ req, closed }) => req.socket === socket && !closed);
+    const address = socket.remoteAddress ?? 'unknown';
     if (response === undefined) {
       refuseConnection(context, socket, address, reason);
     } else if (more.length === 0 && !response.req.complete && !response.headersSent) {
       // The body that is being read is broken; nobody has answered its request yet.
       refuse(context, response.req, response, reason);
+    } else if (more.length === 0 && !response.req.complete) {
+      // The rest of a body that was refused: counted then.
+      socket.destroy();
     } else {
       // An answer of an earlier request on this connection may be under way: words of ours must not get into it.
       context.denials.count(reason, address, null);
       context.metrics.denied(reason);
       socket.destroy();
     }
-  });
+  }
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -115,17 +137,11 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
   });
   const bound = server.address() as net.AddressInfo;
 
-  /** During a drain: cuts the streams once no call is waited for. */
+  /** During a drain: cuts streams that answer nothing, once they are all that is left. */
   function settle(): void {
     if (settled === null) return;
-    if (underWay.length === 0) {
-      settled();
-      return;
-    }
-    for (const { recorder } of underWay) {
-      if (recorder === null || recorder.answersCalls) return;
-    }
-    cutAll();
+    if (underWay.length === 0) settled();
+    else if (underWay.every(({ recorder }) => recorder?.isIdleStream === true)) cutAll();
   }
 
   function cutAll(): void {
@@ -151,9 +167,12 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
       server.closeIdleConnections();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(cutAll, timeoutMs);
+        // A stream falls idle without telling.
+        const looking = setInterval(settle, DRAIN_LOOK_MS);
         settled = () => {
           settled = null;
           clearTimeout(timer);
+          clearInterval(looking);
           resolve();
         };
         settle();

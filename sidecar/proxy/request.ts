@@ -28,20 +28,42 @@ const MAX_PIECE_BYTES = 6 * ONE_LINE_BYTES;
 
 type Passed = Extract<Classification, { verdict: 'pass' }>;
 
+/** What a drain knows of a request. */
+export interface RequestProgress {
+  /** The exchange began; `finished` is called when its end is recorded. */
+  begun(recorder: ResponseRecorder): void;
+  finished(): void;
+}
+
 /**
  * Handles one request from its headers on.
  * @param expectsContinue the client waits for 100-continue before it sends its body
- * @param begun told when the exchange began, so that a drain can wait for it or cut it
  */
 export function handleRequest(
   context: ProxyContext,
   request: IncomingMessage,
   response: ServerResponse,
   expectsContinue: boolean,
-  begun: (recorder: ResponseRecorder) => void,
+  progress: RequestProgress,
 ): void {
+  const { budget, maxRequestBytes } = context;
+  let taken = 0;
+  response.once('close', () => {
+    budget.give(taken);
+    taken = 0;
+  });
+
   function deny(reason: RefusalReason, detail?: RefusalDetail): void {
     refuse(context, request, response, reason, detail);
+  }
+  /** The client went away: there is nobody to answer, and nothing was passed on. */
+  function countGone(): void {
+    context.denials.count('client_closed', addressOf(request), null);
+  }
+  function isGone(): boolean {
+    const gone = response.closed || response.destroyed;
+    if (gone) countGone();
+    return gone;
   }
   const problem = refusedByHeaders(request);
   if (problem !== null) return deny(problem.reason, { message: problem.message });
@@ -51,23 +73,30 @@ export function handleRequest(
   }
   const coding = readCoding(request.headers['content-encoding'] ?? null);
   if (coding === 'unknown') return deny('unsupported_coding');
-  if (expectsContinue && Number(request.headers['content-length'] ?? 0) <= context.maxRequestBytes) {
+  if (expectsContinue && Number(request.headers['content-length'] ?? 0) <= maxRequestBytes) {
     response.writeContinue();
   }
-  readBody(request, context.maxRequestBytes, context.budget, (read) => {
+  readBody(request, maxRequestBytes, budget, (read) => {
     if (read.outcome === 'client_closed') {
       // A body that broke in the middle has been refused by now.
-      if (response.headersSent) return;
-      context.denials.count('client_closed', addressOf(request), null);
+      if (!response.headersSent) countGone();
       return;
     }
     if (read.outcome !== 'read') return deny(read.outcome);
     const { bytes } = read;
-    if (bytes !== null) response.once('close', () => context.budget.give(bytes.length));
-    if (coding === null || bytes === null || bytes.length === 0) return classify(bytes);
-    decodeWhole(bytes, coding, context.maxRequestBytes, (result) => {
-      if ('failure' in result) deny(result.failure);
-      else classify(result.decoded, bytes);
+    if (bytes === null) return classify(null);
+    if (isGone()) return budget.give(bytes.length);
+    taken += bytes.length;
+    if (coding === null || bytes.length === 0) return classify(bytes);
+    // What it decodes to is known only afterwards.
+    if (!budget.take(maxRequestBytes)) return deny('memory');
+    decodeWhole(bytes, coding, maxRequestBytes, (result) => {
+      budget.give(maxRequestBytes);
+      if (isGone()) return;
+      if ('failure' in result) return deny(result.failure);
+      if (!budget.take(result.decoded.length)) return deny('memory');
+      taken += result.decoded.length;
+      classify(result.decoded, bytes);
     });
   });
 
@@ -91,12 +120,12 @@ export function handleRequest(
     describe(exchange, request, classification);
     const tails: LineTail[] = [];
     recordRequest(exchange, request, decoded, encoded, text?.ok ? text.text : null, classification, tails);
-    const recorder = new ResponseRecorder(exchange, response);
+    const recorder = new ResponseRecorder(exchange, response, progress.finished);
     response.once('close', () => recorder.clientClosed());
-    begun(recorder);
+    progress.begun(recorder);
     exchange.append(tails, (error) => {
       if (error !== null) {
-        exchange.abandon(error);
+        exchange.abandon(error, progress.finished);
         deny(error.code === 'sync_failed' ? 'not_durable' : 'gate_closed', {
           rpcIds: exchange.rpcIds,
           batch: exchange.batch,
@@ -131,9 +160,14 @@ function refusedByHeaders(request: IncomingMessage): { reason: RefusalReason; me
     return { reason: 'method_not_allowed', message: `${method} can't be recorded and is not passed on` };
   }
   let hosts = 0;
+  let sessionIds = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+    else if (name.length === 14 && name.toLowerCase() === 'mcp-session-id') sessionIds++;
+  }
+  if (sessionIds > 1) {
+    return { reason: 'malformed_http', message: 'the request has more than one Mcp-Session-Id header' };
   }
   // RFC 9112 3.2: the server might take another one of them than the recorder.
   if (hosts > 1) return { reason: 'malformed_http', message: 'the request has more than one Host header' };
@@ -150,6 +184,8 @@ function describe(exchange: Exchange, request: IncomingMessage, { messages, batc
   const sseSessionId = sessionIdOf(request.url as string);
   exchange.batch = batch;
   exchange.deletesSession = request.method === 'DELETE';
+  exchange.mayOpenSession =
+    request.method === 'GET' && mcpSessionId === null && !('last-event-id' in request.headers);
   const protocol = headerOf(request.rawHeaders, 'mcp-protocol-version') ?? first?.protocolVersion ?? null;
   exchange.protocol = protocol === null ? null : cutName(protocol);
   exchange.clientInfo = cutClientInfo(first?.clientInfo ?? null);

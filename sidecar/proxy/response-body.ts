@@ -46,12 +46,33 @@ export function isInlineable(headers: readonly string[]): boolean {
   );
 }
 
+/** The columns of a whole body in identity coding, counted. */
+export function countedBody(exchange: Exchange, bytes: Buffer): Body {
+  exchange.bytesOut += bytes.length;
+  return { ...bodyOf(bytes), wire_bytes: bytes.length };
+}
+
+/** Makes `chunk` lines of a body in identity coding that does not fit on one line. */
+export function takeChunks(exchange: Exchange, bytes: Buffer, tails: LineTail[]): void {
+  let offset = 0;
+  for (const piece of splitBody(bytes)) {
+    const line = {
+      exchange: exchange.id,
+      part: exchange.nextPart(),
+      sender: 'server',
+      body_offset: offset,
+    } as const;
+    tails.push(encodeChunkTail({ ...line, ...countedBody(exchange, piece) }));
+    offset += piece.length;
+  }
+}
+
 /** The columns of a whole body that goes on the `response` line; notes the messages in it. */
 export function inlineBody(exchange: Exchange, headers: readonly string[], bytes: Buffer): Body {
   if (bytes.length === 0) return { body: null, body_encoding: null, wire_bytes: 0 };
-  const { body, body_encoding } = bodyOf(bytes);
-  const inline: Body = { body, body_encoding, wire_bytes: bytes.length };
-  if (body_encoding === 'utf8' && mayBeMessages(headerOf(headers, 'content-type'))) {
+  const inline = countedBody(exchange, bytes);
+  const { body, body_encoding } = inline;
+  if (body !== null && body_encoding === 'utf8' && mayBeMessages(headerOf(headers, 'content-type'))) {
     const calls = exchange.takeMessages(readMessages(body) ?? NO_MESSAGES, 'server');
     if (calls.length > 0) inline.calls = calls;
   }
@@ -76,6 +97,8 @@ export class BodyRecorder {
   #uncounted = 0;
   #offset = 0;
   #cutCharacter = NO_BYTES;
+  /** The first event may tell the client its session id, and is not whole yet. */
+  #endpointAwaited: boolean;
   #eventTooLarge = false;
   #timer: NodeJS.Timeout | null = null;
   #undecoded: Buffer[] = [];
@@ -95,6 +118,7 @@ export class BodyRecorder {
     this.#onPiece = onPiece;
     this.#splitter = this.isEventStream ? createSseSplitter({ maxPendingBytes: PENDING_BYTES }) : null;
     this.#watch = !this.isEventStream && mayBeMessages(contentType) ? createMessageWatch(READ_BYTES) : null;
+    this.#endpointAwaited = this.isEventStream && exchange.mayOpenSession;
     this.#coded = coding !== null;
     this.#decoder = coding === null || coding === 'unknown' ? null : createStreamDecoder(coding);
     this.#failure = coding === 'unknown' ? 'not_decodable' : null;
@@ -150,6 +174,7 @@ export class BodyRecorder {
   #counted(): number {
     const bytes = this.#uncounted;
     this.#uncounted = 0;
+    this.#exchange.bytesOut += bytes;
     return bytes;
   }
 
@@ -207,9 +232,22 @@ export class BodyRecorder {
     if (piece.dataTooLarge) this.#eventTooLarge = true;
     let { body } = piece;
     let masked: Masked[] | undefined;
+    if (this.#endpointAwaited && piece.sse.partial) {
+      // It may turn out to be the event that tells the session id.
+      this.#withholdPiece(piece);
+      return;
+    }
+    this.#endpointAwaited = false;
     if (piece.eventName === 'endpoint' && piece.data !== null) {
-      body = this.#recordEndpoint(piece.data);
-      if (body !== piece.data) masked = [{ rule: 'session-id', count: 1 }];
+      const recorded = this.#recordEndpoint(piece.data);
+      if (recorded !== piece.data) {
+        if (!piece.utf8 || body !== piece.data) {
+          this.#withholdPiece(piece);
+          return;
+        }
+        body = recorded;
+        masked = [{ rule: 'session-id', count: 1 }];
+      }
     }
     const messages = piece.data === null ? NO_MESSAGES : readMessages(piece.data);
     if (messages === null) this.#eventTooLarge = true;
@@ -233,6 +271,16 @@ export class BodyRecorder {
     } else {
       this.#chunkLines(piece.bytes, calls);
     }
+  }
+
+  #withholdPiece(piece: SsePiece): void {
+    this.#chunkLine({
+      body: null,
+      body_encoding: null,
+      wire_bytes: this.#counted(),
+      withheld: { reason: 'masking_bound', bytes: piece.bytes.length },
+    });
+    this.#offset += piece.bytes.length;
   }
 
   /** The session of an HTTP+SSE stream is named by its first event (MCP 2024-11-05). */
@@ -286,6 +334,8 @@ export class BodyRecorder {
 
   #flushPartial(): void {
     this.#timer = null;
+    // The event that tells the session id is short and comes whole; until it has, nothing is shown in part.
+    if (this.#endpointAwaited) return;
     if (this.#splitter === null) this.#flushCutCharacter();
     else this.#recordEvents(this.#splitter.flushPartial());
     if (this.#decoder !== null) {
@@ -309,17 +359,18 @@ export class BodyRecorder {
   }
 
   #decodeNext(): void {
-    if (this.#decoding || this.#finished) return;
-    const bytes = this.#undecoded.shift();
-    if (bytes === undefined) {
-      if (this.#endReached) this.#finish();
-      return;
+    while (!this.#decoding && !this.#finished) {
+      const bytes = this.#undecoded.shift();
+      if (bytes === undefined) {
+        if (this.#endReached) this.#finish();
+        return;
+      }
+      if (this.#failure === null) this.#decode(bytes);
+      else this.#withhold(bytes, this.#failure);
     }
-    if (this.#failure !== null) {
-      this.#withhold(bytes, this.#failure);
-      this.#decodeNext();
-      return;
-    }
+  }
+
+  #decode(bytes: Buffer): void {
     this.#decoding = true;
     this.#decoder?.push(bytes, (decoded, problem) => {
       this.#decoding = false;
@@ -330,6 +381,7 @@ export class BodyRecorder {
       this.#record(decoded);
       if (problem !== null) {
         this.#failure = problem;
+        this.#recordPending();
         this.#withhold(bytes, problem);
       }
       this.#decodeNext();
@@ -337,11 +389,16 @@ export class BodyRecorder {
     });
   }
 
+  /** Records what is held back as unfinished: nothing more follows that could finish it. */
+  #recordPending(): void {
+    if (this.#splitter !== null) this.#recordEvents(this.#splitter.end());
+    this.#flushCutCharacter();
+  }
+
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
-    if (this.#splitter !== null) this.#recordEvents(this.#splitter.end());
-    this.#flushCutCharacter();
+    this.#recordPending();
     this.#releaseHeld();
     const calls = this.#exchange.takeMessages(this.#watch?.end() ?? NO_MESSAGES, 'server');
     if (this.#uncounted > 0 || calls.length > 0) {

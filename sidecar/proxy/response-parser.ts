@@ -37,6 +37,8 @@ export interface ResponseParser {
 /** Heads beyond these would not fit on the line that records them; requests are held to the same. */
 const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_FIELDS = 1_000;
+/** Informational responses before the final one; a server that sends more is not informing anybody. */
+const MAX_INFORMATIONAL = 100;
 const MAX_CHUNK_LINE_BYTES = 4096;
 const NO_TRAILERS: string[] = [];
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -152,6 +154,7 @@ export function createResponseParser(): ResponseParser {
   let headRequest = false;
   let held: Buffer | null = null;
   let remaining = 0;
+  let informational = 0;
   let reusable = false;
   let keepAliveMs: number | null = null;
 
@@ -168,8 +171,10 @@ export function createResponseParser(): ResponseParser {
     held = bytes;
   }
 
-  function complete(trailers: string[]): boolean {
+  /** @param excess bytes that follow: they belong to no request and are dropped with the connection */
+  function complete(trailers: string[], excess: number): boolean {
     state = STATE.idle;
+    if (excess > 0) reusable = false;
     const target = events as ResponseEvents;
     events = null;
     target.onEnd(trailers);
@@ -197,6 +202,9 @@ export function createResponseParser(): ResponseParser {
     const fields = parseFields(text, lineEnd + 2);
     const target = events as ResponseEvents;
     if (status < 200) {
+      informational += 1;
+      if (informational > MAX_INFORMATIONAL)
+        throw new MalformedResponse(`more than ${MAX_INFORMATIONAL} informational responses`);
       if (status === 101) throw new MalformedResponse('the server switched protocols without being asked');
       target.onInformation(status, reason, fields);
       return end + 4;
@@ -207,6 +215,8 @@ export function createResponseParser(): ResponseParser {
     if (headRequest || status === 204 || status === 304) {
       remaining = 0;
       state = STATE.length;
+      // A body that must not be there may follow all the same; it would be taken for the next answer.
+      if (status === 204 && (framing.chunked || (framing.length ?? 0) > 0)) reusable = false;
     } else if (framing.chunked) {
       state = STATE.chunkSize;
     } else if (framing.length !== null) {
@@ -238,8 +248,7 @@ export function createResponseParser(): ResponseParser {
     for (;;) {
       if (events === null) return false;
       if (state === STATE.length && remaining === 0) {
-        if (at < bytes.length) throw new MalformedResponse('bytes follow the end of the response');
-        return complete(NO_TRAILERS);
+        return complete(NO_TRAILERS, bytes.length - at);
       }
       if (at >= bytes.length) return false;
       switch (state) {
@@ -284,16 +293,14 @@ export function createResponseParser(): ResponseParser {
         }
         case STATE.trailers: {
           if (bytes[at] === 13 && bytes[at + 1] === 10) {
-            if (at + 2 < bytes.length) throw new MalformedResponse('bytes follow the end of the response');
-            return complete(NO_TRAILERS);
+            return complete(NO_TRAILERS, bytes.length - at - 2);
           }
           const end = bytes.indexOf(HEAD_END, at);
           if (end === -1) {
             hold(bytes.subarray(at), MAX_HEAD_BYTES, 'the trailer section');
             return false;
           }
-          if (end + 4 < bytes.length) throw new MalformedResponse('bytes follow the end of the response');
-          return complete(parseFields(bytes.toString('latin1', at, end), 0));
+          return complete(parseFields(bytes.toString('latin1', at, end), 0), bytes.length - end - 4);
         }
         default:
           throw new MalformedResponse('the server sent bytes that belong to no request');
@@ -307,6 +314,7 @@ export function createResponseParser(): ResponseParser {
       headRequest = isHeadRequest;
       held = null;
       state = STATE.head;
+      informational = 0;
       reusable = false;
       keepAliveMs = null;
     },
@@ -317,7 +325,7 @@ export function createResponseParser(): ResponseParser {
     },
     finish() {
       if (state !== STATE.untilClose) return false;
-      return complete(NO_TRAILERS);
+      return complete(NO_TRAILERS, 0);
     },
     get reusable() {
       return reusable;

@@ -10,8 +10,15 @@ import { encodeRecordedHeaders, endToEndHeaders, recordedHeaders } from '../exch
 import { REFUSALS, type RefusalReason, refusalBody } from '../exchange/refusals.ts';
 import type { LineTail, SpoolError } from '../spool/spool.ts';
 import type { Exchange } from './exchange.ts';
-import { headerOf } from './headers.ts';
-import { BodyRecorder, INLINE_BYTES, inlineBody, isInlineable } from './response-body.ts';
+import { headerOf, withoutHeader } from './headers.ts';
+import {
+  BodyRecorder,
+  countedBody,
+  INLINE_BYTES,
+  inlineBody,
+  isInlineable,
+  takeChunks,
+} from './response-body.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamRequest } from './upstream.ts';
 
 /** What is let go when the lines that were appended with it are durable. */
@@ -38,8 +45,11 @@ const PAUSE_BYTES = 512 * 1024;
 export class ResponseRecorder implements UpstreamHandler {
   readonly #exchange: Exchange;
   readonly #response: ServerResponse;
+  readonly #finished: () => void;
   #forwarded = false;
+  /** Why the exchange ends before its response does. */
   #stopped: EndHow | null = null;
+  #endAsked = false;
   #call: UpstreamCall | null = null;
   #head: Head | null = null;
   #headRecorded = false;
@@ -53,12 +63,16 @@ export class ResponseRecorder implements UpstreamHandler {
   #flushQueued = false;
   #heldBytes = 0;
   #paused = false;
+  /** Bytes that the client's socket has not drained yet; null when it takes more at once. */
+  #undrained: number | null = null;
   /** The client is gone or cut off: nothing more is released. */
   #clientGone = false;
 
-  constructor(exchange: Exchange, response: ServerResponse) {
+  /** @param finished called once, when the end of the exchange is on disk, or can't be brought there */
+  constructor(exchange: Exchange, response: ServerResponse, finished: () => void) {
     this.#exchange = exchange;
     this.#response = response;
+    this.#finished = finished;
   }
 
   /** Sends the request on; its lines are durable. Does nothing for the server when the client is gone by now. */
@@ -73,9 +87,10 @@ export class ResponseRecorder implements UpstreamHandler {
     return this.#body?.isEventStream ?? false;
   }
 
-  /** True while the client waits for an answer to a request, as opposed to listening on a stream. */
-  get answersCalls(): boolean {
-    return this.#exchange.open.some(({ call }) => call.sender === 'client');
+  /** True for an event stream that answers no call and has nothing on its way to the client: a drain need not wait for it. */
+  get isIdleStream(): boolean {
+    const answersCalls = this.#exchange.open.some(({ call }) => call.sender === 'client');
+    return this.streams && !answersCalls && this.#heldBytes === 0;
   }
 
   onInformation(status: number, reason: string, headers: string[]): void {
@@ -97,7 +112,6 @@ export class ResponseRecorder implements UpstreamHandler {
   }
 
   onBody(bytes: Buffer): void {
-    this.#exchange.bytesOut += bytes.length;
     this.#arrived.push(bytes);
     this.#arrivedBytes += bytes.length;
     this.#hold(bytes.length);
@@ -122,31 +136,37 @@ export class ResponseRecorder implements UpstreamHandler {
   /** Answers in the server's place. Nothing of a response may have been recorded yet. */
   answer(reason: RefusalReason, message: string, how: EndHow): void {
     const exchange = this.#exchange;
-    const refusal = REFUSALS[reason];
+    const { status, retryAfterSeconds } = REFUSALS[reason];
     const { contentType, body } = refusalBody(reason, exchange.rpcIds, exchange.batch, { detail: message });
     const bytes = Buffer.from(body);
     const headers = ['Content-Type', contentType, 'Content-Length', String(bytes.length)];
-    if (refusal.retryAfterSeconds !== undefined)
-      headers.push('Retry-After', String(refusal.retryAfterSeconds));
+    if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds));
     this.#answeredBy = 'recorder';
     this.#headRecorded = true;
     this.#upstreamEnded = how;
-    exchange.bytesOut += bytes.length;
-    exchange.releasedBytes += bytes.length;
-    const tails = [
-      this.#responseTail(refusal.status, headers, { body, body_encoding: 'utf8', wire_bytes: bytes.length }),
-    ];
+    const sent = this.#response.req.method === 'HEAD' ? [] : [bytes];
+    const tails: LineTail[] = [];
+    if (sent.length === 0) tails.push(this.#responseTail(status, headers, NO_BODY));
+    else if (bytes.length <= INLINE_BYTES) {
+      tails.push(this.#responseTail(status, headers, countedBody(exchange, bytes)));
+    } else {
+      // The ids that it answers may be as long as a request.
+      tails.push(this.#responseTail(status, headers, NO_BODY));
+      takeChunks(exchange, bytes, tails);
+    }
+    if (sent.length > 0) exchange.offeredBytes += bytes.length;
     exchange.takeEnd(tails, {
       how,
-      status: refusal.status,
+      status,
       answeredBy: 'recorder',
       tooLarge: false,
       trailers: NO_TRAILERS,
+      released: exchange.offeredBytes,
     });
     this.#append(tails, {
       information: null,
-      head: { status: refusal.status, reason: '', headers },
-      bytes: [bytes],
+      head: { status, reason: '', headers },
+      bytes: sent,
       trailers: null,
       end: 'whole',
     });
@@ -169,24 +189,32 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#call?.abort();
     this.#body?.close();
     // Before the request is durable there is no exchange to end.
-    if (this.#exchange.ended || !this.#forwarded) return;
-    this.#recordEnd(this.#stopped);
+    if (!this.#exchange.ended && this.#forwarded) this.#askEnd();
+  }
+
+  /** Records the end once it is known which of the exchange's lines are on disk. */
+  #askEnd(): void {
+    if (this.#endAsked) return;
+    this.#endAsked = true;
+    this.#exchange.whenAnswered(() => this.#recordEnd(2));
   }
 
   /** Records the end of an exchange that nobody waits for; once more, numbered anew, when its lines are lost with others. */
-  #recordEnd(how: EndHow, attempts = 2): void {
+  #recordEnd(attempts: number): void {
     const tails: LineTail[] = [];
     this.#exchange.takeEnd(tails, {
-      how,
+      how: this.#stopped as EndHow,
       status: this.#head?.status ?? null,
       answeredBy: this.#answeredBy,
       tooLarge: this.#body?.tooLarge ?? false,
       trailers: NO_TRAILERS,
+      released: this.#exchange.releasedBytes,
     });
     this.#exchange.append(
       tails,
       (error) => {
-        if (error !== null && attempts > 1) this.#recordEnd(how, attempts - 1);
+        if (error !== null && attempts > 1) this.#recordEnd(attempts - 1);
+        else this.#finished();
       },
       true,
     );
@@ -210,7 +238,7 @@ export class ResponseRecorder implements UpstreamHandler {
     if (arrived.length > 0) this.#arrived = [];
     if (!this.#headRecorded) {
       this.#headRecorded = true;
-      release.head = { status, reason, headers: endToEndHeaders(headers, 'response') };
+      release.head = { status, reason, headers: this.#passedHeaders(headers) };
       if (this.#upstreamEnded === 'complete' && this.#arrivedBytes <= INLINE_BYTES && isInlineable(headers)) {
         // The whole response came at once: one line holds it.
         const bytes = arrived.length === 1 ? (arrived[0] as Buffer) : Buffer.concat(arrived);
@@ -232,7 +260,7 @@ export class ResponseRecorder implements UpstreamHandler {
       body.close();
       return;
     }
-    for (const bytes of release.bytes) exchange.releasedBytes += bytes.length;
+    for (const bytes of release.bytes) exchange.offeredBytes += bytes.length;
     if (tails.length > 0 || release.bytes.length > 0) this.#append(tails, release);
   }
 
@@ -241,7 +269,7 @@ export class ResponseRecorder implements UpstreamHandler {
     const exchange = this.#exchange;
     const how = this.#upstreamEnded as EndHow;
     const trailers = this.#trailers;
-    for (const bytes of release.bytes) exchange.releasedBytes += bytes.length;
+    for (const bytes of release.bytes) exchange.offeredBytes += bytes.length;
     release.end = how === 'complete' ? 'whole' : 'cut';
     if (trailers.length > 0) release.trailers = endToEndHeaders(trailers, 'response');
     exchange.takeEnd(tails, {
@@ -251,8 +279,18 @@ export class ResponseRecorder implements UpstreamHandler {
       tooLarge,
       trailers:
         trailers.length === 0 ? NO_TRAILERS : recordedHeaders(trailers, exchange.context.sessions.hash),
+      released: exchange.offeredBytes,
     });
     this.#append(tails, release);
+  }
+
+  /** `Trailer` announces what only a chunked body can carry; node refuses to write it elsewhere (RFC 9110 6.6.2). */
+  #passedHeaders(headers: string[]): string[] {
+    const passed = endToEndHeaders(headers, 'response');
+    const { method, httpVersion } = this.#response.req;
+    const isChunked =
+      headerOf(headers, 'transfer-encoding') !== null && method !== 'HEAD' && httpVersion !== '1.0';
+    return isChunked ? passed : withoutHeader(passed, 'trailer');
   }
 
   #responseTail(status: number, headers: readonly string[], body: Body): LineTail {
@@ -274,28 +312,26 @@ export class ResponseRecorder implements UpstreamHandler {
   }
 
   #durable(error: SpoolError | null, release: Release): void {
-    if (this.#clientGone) return;
     if (error !== null) {
       this.#lost();
       return;
     }
+    const { information, head, bytes, trailers, end } = release;
+    if (end !== null) this.#finished();
+    if (this.#clientGone) return;
     const response = this.#response;
-    if (release.information !== null) this.#inform(release.information);
-    const { head, bytes, end } = release;
+    if (information !== null) this.#inform(information);
     if (head !== null) {
       response.sendDate = false;
       if (this.#exchange.context.draining) response.shouldKeepAlive = false;
-      try {
-        response.writeHead(head.status, head.reason, head.headers);
-      } catch {
-        // A head that can't be written again (a Trailer without chunks, say) is the server's fault, not a reason to stop.
-        this.cut();
-        return;
-      }
+      response.writeHead(head.status, head.reason, head.headers);
       if (bytes.length === 0 && end === null) response.flushHeaders();
     }
+    let released = 0;
+    for (const piece of bytes) released += piece.length;
+    this.#exchange.releasedBytes += released;
     if (end === 'whole') {
-      if (release.trailers !== null) response.addTrailers(pairs(release.trailers) as never);
+      if (trailers !== null && response.chunkedEncoding) response.addTrailers(pairs(trailers) as never);
       const only = bytes.length === 1 ? (bytes[0] as Buffer) : null;
       // As a string node sends it in one write with the head; latin1 stands for the same bytes.
       if (only !== null && only.length <= JOINED_BYTES) response.end(only.toString('latin1'), 'latin1');
@@ -305,21 +341,23 @@ export class ResponseRecorder implements UpstreamHandler {
       }
       return;
     }
-    let released = 0;
-    let flowing = true;
-    for (const piece of bytes) {
-      released += piece.length;
-      flowing = response.write(piece);
-    }
-    if (end === 'cut') {
-      // What came before the break still reaches the client; the missing end tells it that something is missing.
-      this.#clientGone = true;
-      if (response.writableLength === 0) response.destroy();
-      else response.write('', () => response.destroy());
-      return;
-    }
-    if (flowing) this.#let(released);
-    else response.once('drain', () => this.#let(released));
+    for (const piece of bytes) response.write(piece);
+    if (end === 'cut') this.#breakOff();
+    else this.#let(released);
+  }
+
+  /** What came before the break still reaches the client; the missing end tells it that something is missing. */
+  #breakOff(): void {
+    this.#clientGone = true;
+    const response = this.#response;
+    const close = (): void => {
+      // A body that ends with its connection has no other sign of a break than a reset.
+      const hasLength = this.#head !== null && headerOf(this.#head.headers, 'content-length') !== null;
+      if (response.chunkedEncoding || hasLength) response.destroy();
+      else response.socket?.resetAndDestroy();
+    };
+    if (response.writableLength === 0) close();
+    else response.write('', close);
   }
 
   #inform(head: Head): void {
@@ -330,11 +368,12 @@ export class ResponseRecorder implements UpstreamHandler {
 
   /** Lines are lost: what waited for them must not pass. */
   #lost(): void {
+    if (!this.#clientGone) this.#exchange.context.metrics.denied('not_durable');
+    this.#clientGone = true;
+    this.#stopped ??= 'cut';
     this.#call?.abort();
     this.#body?.close();
-    this.#clientGone = true;
-    this.#recordEnd('cut');
-    this.#exchange.context.metrics.denied('not_durable');
+    this.#askEnd();
     this.#response.destroy();
   }
 
@@ -346,7 +385,21 @@ export class ResponseRecorder implements UpstreamHandler {
     }
   }
 
+  /** Bytes were written to the client's socket: they are let go of when it has taken them. */
   #let(bytes: number): void {
+    if (this.#undrained !== null) this.#undrained += bytes;
+    else if (!this.#response.writableNeedDrain) this.#drained(bytes);
+    else {
+      this.#undrained = bytes;
+      this.#response.once('drain', () => {
+        const all = this.#undrained ?? 0;
+        this.#undrained = null;
+        this.#drained(all);
+      });
+    }
+  }
+
+  #drained(bytes: number): void {
     this.#heldBytes -= bytes;
     if (this.#paused && this.#heldBytes <= PAUSE_BYTES / 2) {
       this.#paused = false;

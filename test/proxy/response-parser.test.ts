@@ -93,6 +93,23 @@ describe('the response parser', () => {
     expect(parseText(text).reusable).toBe(reusable);
   });
 
+  it.each([
+    'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nHTTP/1.1 200 OK',
+  ])('drops what follows the end, and the connection with it: %j', (text) => {
+    expect(parseText(text)).toMatchObject({ complete: true, body: 'a', reusable: false });
+  });
+
+  it.each(['Content-Length: 5', 'Transfer-Encoding: chunked'])(
+    'reuses no connection after 204 with %s',
+    (header) => {
+      expect(parseText(`HTTP/1.1 204 No Content\r\n${header}\r\n\r\n`)).toMatchObject({
+        complete: true,
+        reusable: false,
+      });
+    },
+  );
+
   const MALFORMED = {
     'length and chunks': 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n',
     'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n',
@@ -110,7 +127,7 @@ describe('the response parser', () => {
     'a chunk without size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n;x\r\n',
     'a chunk longer than its size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n',
     'a chunk line with a bare line feed': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n',
-    'bytes behind the end': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab',
+    'informational responses without end': 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(101),
     'a head without end': `HTTP/1.1 200 OK\r\nA: ${'x'.repeat(300_000)}`,
   };
   it.each(Object.entries(MALFORMED))('refuses %s', (_, text) => {
