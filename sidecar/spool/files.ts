@@ -23,7 +23,8 @@ export interface SpoolFiles {
   /** An existing file for `write`; never creates or cuts it. */
   openForWriting(path: string): Promise<number>;
   close(fd: number): Promise<void>;
-  read(path: string): Promise<Buffer>;
+  /** The whole file; with `into`, no more than has room there, and in that memory. */
+  read(path: string, into?: Buffer): Promise<Buffer>;
   /** Size in bytes of an existing file. */
   size(path: string): Promise<number>;
   /** Names in a directory, in no order. */
@@ -104,6 +105,22 @@ function write(fd: number, bytes: Uint8Array, position: number, done: Callback):
   });
 }
 
+/** One large read, where `readFile` takes one for each 512 KiB and new memory for all of it. */
+async function readInto(file: string, into: Buffer): Promise<Buffer> {
+  const handle = await fsp.open(file, 'r');
+  try {
+    let length = 0;
+    while (length < into.length) {
+      const { bytesRead } = await handle.read(into, length, into.length - length, length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return into.subarray(0, length);
+  } finally {
+    await handle.close();
+  }
+}
+
 async function makeDirectory(directory: string): Promise<void> {
   try {
     await fsp.mkdir(directory, 0o700);
@@ -146,7 +163,7 @@ export const nodeSpoolFiles: SpoolFiles = {
     new Promise((resolve, reject) => {
       fs.close(fd, (error) => (error == null ? resolve() : reject(error)));
     }),
-  read: (file) => fsp.readFile(file),
+  read: (file, into) => (into === undefined ? fsp.readFile(file) : readInto(file, into)),
   size: async (file) => (await fsp.stat(file)).size,
   list: (directory) => fsp.readdir(directory),
   async rename(from, to) {

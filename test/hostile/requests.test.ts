@@ -311,9 +311,9 @@ describe('a hostile request', () => {
 
   /** All lines of the exchange of this row. */
   function exchangeOf(name: string): Line[] {
-    const requests = lines.filter((line) => line.type === 'request' && line.http.target === targetOf(name));
-    const exchange = requests[0]?.type === 'request' ? requests[0].exchange : null;
-    return exchange === null ? [] : lines.filter((line) => 'exchange' in line && line.exchange === exchange);
+    const request = lines.find((line) => line.type === 'request' && line.http.target === targetOf(name));
+    if (request?.type !== 'request') return [];
+    return lines.filter((line) => 'exchange' in line && line.exchange === request.exchange);
   }
 
   const rows = Object.entries(ROWS);
