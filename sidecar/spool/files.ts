@@ -96,13 +96,19 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/** Into the page cache, on the calling thread: a copy of some KiB costs less than the way to another thread and back. */
 function write(fd: number, bytes: Uint8Array, position: number, done: Callback): void {
-  fs.write(fd, bytes, 0, bytes.length, position, (error, written) => {
-    if (error !== null) done(error);
-    else if (written === bytes.length) done(null);
-    else if (written === 0) done(Object.assign(new Error('write took no bytes'), { code: 'EIO' }));
-    else write(fd, bytes.subarray(written), position + written, done);
-  });
+  try {
+    for (let written = 0; written < bytes.length; ) {
+      const count = fs.writeSync(fd, bytes, written, bytes.length - written, position + written);
+      if (count === 0) throw Object.assign(new Error('write took no bytes'), { code: 'EIO' });
+      written += count;
+    }
+  } catch (error) {
+    process.nextTick(done, error);
+    return;
+  }
+  done(null);
 }
 
 /** One large read, where `readFile` takes one for each 512 KiB and new memory for all of it. */
