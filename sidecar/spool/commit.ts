@@ -97,6 +97,9 @@ interface Segment {
   dirty: boolean;
 }
 
+/** Turns of the event loop that a batch waits at most to become as large as the last. */
+const MAX_TURNS = 3;
+
 /** Part of the reserve that stays free for what `beforeSeal` gives and the seal. */
 const SEAL_SHARE = 0.5;
 
@@ -122,6 +125,9 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   let inFlight: { bytes: number; seal: { last: boolean } | null; startedUs: number } | null = null;
   let answers: Pending[] = [];
   let synced = 0;
+  /** Appends that the last batch completed. */
+  let lastAppends = 0;
+  let turnsWaited = 0;
   let ageTimer: NodeJS.Timeout | undefined;
   let ageDue = false;
   let ending: (() => void) | null = null;
@@ -225,9 +231,24 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     return ageDue && segment.dirty ? 'age' : null;
   }
 
+  /**
+   * Under load a batch costs more than its lines: when much less has come than the last one held, more is on its way and is
+   * waited for, for some turns of the event loop. A lone caller never waits.
+   */
+  function waitsForMore(): boolean {
+    if (turnsWaited === MAX_TURNS || queue.length * 2 >= lastAppends || ending !== null || ageDue) return false;
+    turnsWaited += 1;
+    return true;
+  }
+
   function compose(): void {
     scheduled = false;
     if (inFlight !== null || state === 'ended') return;
+    if (waitsForMore()) {
+      schedule();
+      return;
+    }
+    turnsWaited = 0;
     announce();
     const wanted = queue.length > 0 || state === 'trial' || (ending !== null && nextSegment > 0);
     if (state === 'repairing' || (current === null && (!next.isReady || !wanted))) {
@@ -323,6 +344,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   function answer(failure: ((pending: Pending) => SpoolError) | null): void {
     const answered = answers;
     answers = [];
+    lastAppends = answered.length;
     for (const pending of answered) pending.durable(failure === null ? pending.error : failure(pending));
   }
 
