@@ -85,6 +85,8 @@ export class Exchange {
   /** Results on lines that were made since the last append. */
   #taken: Result[] = [];
   #unanswered = 0;
+  #told = false;
+  #toldSession: Session | null = null;
   #whenAnswered: (() => void) | null = null;
   /** Calls that have no room on the line of their body. */
   #crowded: { sender: Sender; calls: Call[] }[] = [];
@@ -107,12 +109,17 @@ export class Exchange {
     return this.session === null ? this.id : `${this.principalKey} ${this.session.id}`;
   }
 
-  /** What is known on every line where it may stand. */
+  /** What has become known since the last line that said it, for the line that is made now. */
   known(): Known {
+    if (this.#told && this.#toldSession === this.session) return NOTHING_NEW;
     const known: Known = {};
-    if (this.session !== null) known.session = this.session;
-    if (this.protocol !== null) known.protocol = this.protocol;
-    if (this.clientInfo !== null) known.client_info = this.clientInfo;
+    if (this.session !== null && this.#toldSession !== this.session) known.session = this.session;
+    this.#toldSession = this.session;
+    if (!this.#told) {
+      if (this.protocol !== null) known.protocol = this.protocol;
+      if (this.clientInfo !== null) known.client_info = this.clientInfo;
+    }
+    this.#told = true;
     return known;
   }
 
@@ -284,6 +291,8 @@ export class Exchange {
         } else {
           this.#parts = this.#durableParts += error.durableLines;
           this.bytesOut = this.#durableBytesOut;
+          this.#told = false;
+          this.#toldSession = null;
           // Of lines that were lost only in part it is not known which; a result must not stand twice.
           if (error.durableLines === 0) this.#settled.unshift(...results);
         }
@@ -305,6 +314,7 @@ export class Exchange {
   }
 }
 
+const NOTHING_NEW: Known = {};
 const CLOSING = { closing: true };
 const CUT = { cut: true } as const;
 

@@ -9,8 +9,7 @@ import type { Address } from '../config/address.ts';
 import type { ProxyContext } from './context.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
 import { refuse, refuseConnection } from './refuse.ts';
-import { handleRequest } from './request.ts';
-import type { ResponseRecorder } from './response.ts';
+import { RequestHandling } from './request-handling.ts';
 
 /** Request heads beyond this get 431: tokens with many groups fit, floods do not (bytes). */
 const MAX_HEADER_BYTES = 64 * 1024;
@@ -32,21 +31,11 @@ export interface Listener {
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** A request whose response is not closed yet, or whose exchange has no recorded end. */
-interface UnderWay {
-  response: http.ServerResponse;
-  /** Null until the exchange began. */
-  recorder: ResponseRecorder | null;
-  /** What is open: the response, the exchange. */
-  open: number;
-  index: number;
-}
-
 /** Starts to listen. @throws Error of the system when the address can't be bound */
 export async function createListener(context: ProxyContext, listen: Address): Promise<Listener> {
   // An array in which the last takes the place of one that goes. A Map that ever changes leaves tables behind that point to
   // their successors; one that grew old keeps all exchanges after it alive until the next full collection.
-  const underWay: UnderWay[] = [];
+  const underWay: RequestHandling[] = [];
   /** Connections on which something came that is no HTTP. */
   const broken = new WeakSet<Duplex>();
   let settled: (() => void) | null = null;
@@ -56,27 +45,19 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     response: http.ServerResponse,
     expectsContinue: boolean,
   ): void {
-    const entry: UnderWay = { response, recorder: null, open: 1, index: underWay.length };
-    underWay.push(entry);
-    function part(): void {
-      entry.open--;
-      if (entry.open > 0) return;
-      const last = underWay.pop() as UnderWay;
-      if (last !== entry) {
-        underWay[entry.index] = last;
-        last.index = entry.index;
-      }
-      settle();
+    const handling = new RequestHandling(context, request, response, over);
+    handling.index = underWay.length;
+    underWay.push(handling);
+    handling.start(expectsContinue);
+  }
+
+  function over({ index }: RequestHandling): void {
+    const last = underWay.pop() as RequestHandling;
+    if (last.index !== index) {
+      underWay[index] = last;
+      last.index = index;
     }
-    response.once('close', part);
-    response.on('error', () => response.destroy());
-    handleRequest(context, request, response, expectsContinue, {
-      begun(recorder) {
-        entry.recorder = recorder;
-        entry.open++;
-      },
-      finished: part,
-    });
+    settle();
   }
 
   const server = http.createServer({

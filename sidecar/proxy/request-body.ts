@@ -59,14 +59,13 @@ export function readBody(
   function settle(outcome: BodyOutcome): void {
     if (settled) return;
     settled = true;
-    request.off('data', onData);
-    request.off('end', onEnd);
-    request.off('close', onClose);
     if (outcome.outcome !== 'read') budget.give(taken);
     chunks = [];
     done(outcome);
   }
   function onData(bytes: Buffer): void {
+    // The rest of a body that was refused is let run out (refuse.ts).
+    if (settled) return;
     if (taken + bytes.length > maxBytes) {
       request.pause();
       settle({ outcome: 'body_too_large' });

@@ -42,10 +42,16 @@ const JOINED_BYTES = 16 * 1024;
 /** Bytes read from the server and not yet taken by the client's socket, above which the server is made to wait. */
 const PAUSE_BYTES = 512 * 1024;
 
+/** Who waits for the end of the exchange. */
+export interface ExchangeOwner {
+  /** Called once, when the end of the exchange is on disk, or can't be brought there. */
+  exchangeFinished(): void;
+}
+
 export class ResponseRecorder implements UpstreamHandler {
   readonly #exchange: Exchange;
   readonly #response: ServerResponse;
-  readonly #finished: () => void;
+  readonly #owner: ExchangeOwner;
   #forwarded = false;
   /** Why the exchange ends before its response does. */
   #stopped: EndHow | null = null;
@@ -68,11 +74,10 @@ export class ResponseRecorder implements UpstreamHandler {
   /** The client is gone or cut off: nothing more is released. */
   #clientGone = false;
 
-  /** @param finished called once, when the end of the exchange is on disk, or can't be brought there */
-  constructor(exchange: Exchange, response: ServerResponse, finished: () => void) {
+  constructor(exchange: Exchange, response: ServerResponse, owner: ExchangeOwner) {
     this.#exchange = exchange;
     this.#response = response;
-    this.#finished = finished;
+    this.#owner = owner;
   }
 
   /** Sends the request on; its lines are durable. Does nothing for the server when the client is gone by now. */
@@ -214,7 +219,7 @@ export class ResponseRecorder implements UpstreamHandler {
       tails,
       (error) => {
         if (error !== null && attempts > 1) this.#recordEnd(attempts - 1);
-        else this.#finished();
+        else this.#owner.exchangeFinished();
       },
       true,
     );
@@ -317,7 +322,7 @@ export class ResponseRecorder implements UpstreamHandler {
       return;
     }
     const { information, head, bytes, trailers, end } = release;
-    if (end !== null) this.#finished();
+    if (end !== null) this.#owner.exchangeFinished();
     if (this.#clientGone) return;
     const response = this.#response;
     if (information !== null) this.#inform(information);
