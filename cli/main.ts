@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 /**
  * Owns the process of `mcp-recorder`: runs one command and turns how it ended into an exit code.
  */

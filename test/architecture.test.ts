@@ -95,6 +95,10 @@ describe('the import rules', () => {
     const users = sources('sidecar').filter((file) =>
       importsOf(file).some((target) => fileModules.test(target)),
     );
-    expect(users.sort()).toEqual(['sidecar/config/load.ts', 'sidecar/spool/files.ts', 'sidecar/spool/lock.ts']);
+    expect(users.sort()).toEqual([
+      'sidecar/config/load.ts',
+      'sidecar/spool/files.ts',
+      'sidecar/spool/lock.ts',
+    ]);
   });
 });

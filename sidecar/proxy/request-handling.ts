@@ -71,14 +71,19 @@ export class RequestHandling {
     this.#part();
   }
 
+  /** The body is not needed any more: a stream that goes on for hours must not keep its share of the memory. */
+  answered(): void {
+    this.#context.budget.give(this.#taken);
+    this.#taken = 0;
+  }
+
   #part(): void {
     this.#open--;
     if (this.#open === 0) this.#over(this);
   }
 
   #responseClosed(): void {
-    this.#context.budget.give(this.#taken);
-    this.#taken = 0;
+    this.answered();
     this.recorder?.clientClosed();
     this.#part();
   }

@@ -46,6 +46,8 @@ const PAUSE_BYTES = 512 * 1024;
 export interface ExchangeOwner {
   /** Called once, when the end of the exchange is on disk, or can't be brought there. */
   exchangeFinished(): void;
+  /** The server answers: it has the request, or wants no more of it. */
+  answered(): void;
 }
 
 export class ResponseRecorder implements UpstreamHandler {
@@ -111,6 +113,7 @@ export class ResponseRecorder implements UpstreamHandler {
 
   onHead(status: number, reason: string, headers: string[]): void {
     this.#head = { status, reason, headers };
+    this.#owner.answered();
     const sessionId = headerOf(headers, 'mcp-session-id');
     if (sessionId !== null) this.#exchange.nameSession({ mcpSessionId: sessionId });
     this.#queueFlush();

@@ -60,11 +60,6 @@ const IDLE_MS = 4_000;
 /** Taken off the time that the server names, so that a request does not meet the server's close (ms). */
 const IDLE_MARGIN_MS = 1_000;
 const MAX_IDLE = 256;
-/**
- * What is read from any server goes here first and is copied out at once: node otherwise allocates 64 KiB for each read, and the
- * collector spends more on these than the copy costs.
- */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 /** Bodies up to this size go out in one write with the head (bytes). */
 const JOINED_BODY_BYTES = 64 * 1024;
 
@@ -128,14 +123,9 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   sweep.unref();
 
   function connect(): Connection {
-    const onread = {
-      buffer: READ_BUFFER,
-      callback: (bytesRead: number) => received(Buffer.from(READ_BUFFER.subarray(0, bytesRead))),
-    };
     const socket = secure
       ? tls.connect({ host, port, servername: net.isIP(host) ? '' : host, ALPNProtocols: ['http/1.1'] })
-      : net.connect({ host, port, onread });
-    if (secure) socket.on('data', received);
+      : net.connect({ host, port });
     socket.setNoDelay(true);
     const parser = createResponseParser();
     const connection: Connection = { socket, parser, call: null, expiresMs: 0 };
@@ -181,10 +171,10 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       connected = true;
       clearTimeout(timer);
     });
-    function received(bytes: Buffer): boolean {
+    socket.on('data', (bytes: Buffer) => {
       if (connection.call === null) {
         socket.destroy();
-        return false;
+        return;
       }
       try {
         if (parser.push(bytes) && connection.call !== null) release();
@@ -192,8 +182,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         if (!(error instanceof MalformedResponse)) throw error;
         fail('upstream_malformed', `${where} sent no valid HTTP/1.1 response: ${error.message}`);
       }
-      return true;
-    }
+    });
     socket.on('end', () => {
       if (connection.call !== null && parser.finish()) {
         connection.call = null;

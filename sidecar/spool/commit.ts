@@ -236,7 +236,8 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
    * waited for, for some turns of the event loop. A lone caller never waits.
    */
   function waitsForMore(): boolean {
-    if (turnsWaited === MAX_TURNS || queue.length * 2 >= lastAppends || ending !== null || ageDue) return false;
+    if (turnsWaited === MAX_TURNS || queue.length * 2 >= lastAppends || ending !== null || ageDue)
+      return false;
     turnsWaited += 1;
     return true;
   }

@@ -91,7 +91,11 @@ const ROWS: Record<string, Row> = {
   },
   'events with NUL': streams('id: a\0b\ndata: \0\n\n'),
   'an endpoint event that is no URL': streams('event: endpoint\ndata: http://[::bad/?sessionId=%zz\n\n'),
-  'an endpoint event of 1 MB': streams(`event: endpoint\ndata: /m?sessionId=${'s'.repeat(MEGABYTE)}\n\n`),
+  // Longer than a session id can be masked in: the record does not show it.
+  'an endpoint event of 1 MB': {
+    ...streams(`event: endpoint\ndata: /m?sessionId=${'s'.repeat(MEGABYTE)}\n\n`),
+    withheld: true,
+  },
   'a session id of 50 kB': answers(
     result('1'),
     `Content-Type: application/json\r\nMcp-Session-Id: ${'s'.repeat(50_000)}\r\n`,

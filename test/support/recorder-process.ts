@@ -2,6 +2,7 @@
  * Owns the recorder as users run it: `mcp-recorder record` in a process of its own, on ports that nobody else has,
  * with its spool and store where the test says.
  */
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,12 @@ import { type Exit, type RunningProcess, startProcess } from './child-process.ts
 import { eventually } from './poll.ts';
 
 const CLI = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+/** Node's flags as users run it with: those of the first line. */
+const SHIPPED_FLAGS =
+  readFileSync(CLI, 'utf8')
+    .split('\n', 1)[0]
+    ?.split(' ')
+    .filter((word) => word.startsWith('--')) ?? [];
 
 export interface RecorderProcess {
   /** Where clients connect: scheme, host and port. */
@@ -55,7 +62,7 @@ export async function startRecorderProcess(options: RecorderOptions): Promise<Re
     '--config': file,
   };
   const process = await startProcess({
-    args: [CLI, 'record', ...Object.entries(flags).flat()],
+    args: [...SHIPPED_FLAGS, CLI, 'record', ...Object.entries(flags).flat()],
     ready: /http:\/\/127\.0\.0\.1:\d+/,
   });
   // It prints its own address first and that of its status port later, among others.
