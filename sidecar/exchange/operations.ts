@@ -234,7 +234,7 @@ export function createOperationTable(options: OperationTableOptions): OperationT
     exchangeEnded(siblings, ending) {
       if (siblings.length === 0) return [];
       const settled: SettledOperation[] = [];
-      for (const open of [...siblings]) {
+      for (const open of siblings.slice()) {
         // A server's request is answered by a request of the client's, so no end of a response ends it.
         if (open.call.sender === 'server') continue;
         const conclusion = conclusionOf(ending, open.cancelRequested);

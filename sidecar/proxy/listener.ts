@@ -126,7 +126,7 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
   }
 
   function cutAll(): void {
-    for (const { response, recorder } of [...underWay]) {
+    for (const { response, recorder } of underWay.slice()) {
       if (recorder === null) response.destroy();
       else recorder.cut();
     }

@@ -245,7 +245,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     close() {
       closing = true;
       clearInterval(sweep);
-      for (const connection of [...idle]) connection.socket.destroy();
+      for (const connection of idle.slice()) connection.socket.destroy();
     },
   };
 }
