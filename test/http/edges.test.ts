@@ -396,6 +396,23 @@ const ROWS: Record<string, () => Promise<void>> = {
     expect(value(request, 'x-raw')).toBe('caf\xe9');
     expect(value(response, 'x-raw')).toBe('\xfc\xff');
   },
+  '`Mcp-Method` or `Mcp-Name` that contradicts the body': async () => {
+    await client.send(POST_PING.replace('Host: h\r\n', 'Host: h\r\nMcp-Method: tools/list\r\n'));
+    const answer = await client.message();
+    expect(answer.startLine).toMatch(/^HTTP\/1\.1 400 /);
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ id: 1, error: { code: -32020 } });
+    expect(server.connections).toHaveLength(0);
+    const lines = await recorder.finish();
+    expect(lines.some((line) => line.type === 'denied' && line.denied.reason === 'header_mismatch')).toBe(
+      true,
+    );
+  },
+  'several Mcp-Session-Id headers': async () => {
+    await client.send(
+      POST_PING.replace('Host: h\r\n', 'Host: h\r\nMcp-Session-Id: a\r\nMcp-Session-Id: b\r\n'),
+    );
+    await expectRefused(400, 'malformed_http');
+  },
 };
 
 describe('docs/http.md', () => {

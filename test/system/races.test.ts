@@ -310,12 +310,6 @@ it('tells an HTTP/1.0 client by a reset that an answer broke off', async () => {
   expect((await client.end()).how).toBe('rst');
 });
 
-it('refuses two session ids, of which the server might take the other', async () => {
-  await client.send(post(CALL, 'Mcp-Session-Id: a\r\nMcp-Session-Id: b\r\n'));
-  expect((await client.message()).startLine).toMatch(/^HTTP\/1\.1 400 /);
-  expect(server.connections).toHaveLength(0);
-});
-
 async function metric(name: string): Promise<number> {
   const text = await (await fetch(`${recorder.statusOrigin}/metrics`)).text();
   const value = new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1];
