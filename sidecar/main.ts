@@ -1,6 +1,6 @@
 /**
  * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
- * Invariant: it listens only when its spool can be written, and it is drained in the order listener, spool, status.
+ * Invariant: it passes exchanges only when its spool can be written, and it is drained in the order listener, spool, status.
  */
 import { encodePrincipal } from '@mcp-recorder/recording/format/encode';
 import type { Principal } from '@mcp-recorder/recording/format/line';
@@ -101,19 +101,25 @@ export async function startRecorder(
     draining: false,
   };
 
+  async function abandonStart(error: unknown): Promise<never> {
+    context.upstream.close();
+    await spool.drain(0);
+    await recording.close();
+    throw error;
+  }
+  const listener = await createListener(context, configuration.listen).catch(abandonStart);
   const status = await createStatusServer({
     listen: configuration.status.listen,
     readiness: () => readiness(gate, context.draining),
     status: () => report.status(gate.current, spool.status(), context.draining),
     registry: metrics.registry,
-  });
-  const listener = await createListener(context, configuration.listen).catch(async (error: unknown) => {
-    await status.close();
-    await spool.drain(0);
-    throw error;
+  }).catch(async (error: unknown) => {
+    await listener.drain(0);
+    return abandonStart(error);
   });
   const denialTimer = setInterval(() => {
-    if (denials.waiting) appendUncarried(denials.take());
+    // While nothing can be written they are counted on: as lines they would take the room that is kept for ends.
+    if (denials.waiting && gate.current.state === 'Open') appendUncarried(denials.take());
   }, DENIALS_MS);
   const expiryTimer = setInterval(() => recordUncarried(operations.expire()), EXPIRY_MS);
 

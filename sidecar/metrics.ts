@@ -20,7 +20,6 @@ export interface Metrics {
   segmentUploaded(): void;
   uploadFailed(): void;
   streamRecovered(): void;
-  fileQuarantined(): void;
   /** An `endpoint` event named another origin: clients would be led around the recorder. */
   endpointAlarm(): void;
 }
@@ -31,7 +30,7 @@ export interface MetricSources {
   /** Exchanges whose response is an open event stream. */
   activeStreams(): number;
   gateOpen(): boolean;
-  spool(): Pick<SpoolStatus, 'watermarks' | 'bytes' | 'sizeLimit'>;
+  spool(): Pick<SpoolStatus, 'watermarks' | 'bytes' | 'sizeLimit' | 'quarantined'>;
 }
 
 /** Methods of all revisions of the protocol; any other text is counted as `other`. */
@@ -120,6 +119,11 @@ export function createMetrics(sources: MetricSources): Metrics {
     const { appended, synced } = sources.spool().watermarks;
     return appended - synced;
   });
+  gauge(
+    'quarantined_files',
+    'Spool files that could not be read and were set aside.',
+    () => sources.spool().quarantined,
+  );
   gauge('store_lag_lines', 'Lines on disk here that the object store has not confirmed.', () => {
     const { synced, acked } = sources.spool().watermarks;
     return synced - acked;
@@ -147,10 +151,6 @@ export function createMetrics(sources: MetricSources): Metrics {
     streamRecovered: counter(
       'streams_recovered_total',
       'Streams of dead processes that were sealed at start.',
-    ),
-    fileQuarantined: counter(
-      'files_quarantined_total',
-      'Spool files that could not be read and were set aside.',
     ),
     endpointAlarm: counter('endpoint_alarms_total', 'Endpoint events that lead clients around the recorder.'),
   };

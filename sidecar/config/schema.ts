@@ -33,7 +33,7 @@ export interface Configuration {
   };
   status: { listen: Address };
   drain: { timeoutMs: number };
-  /** Bytes of request and response bodies in flight, all exchanges together. */
+  /** Bytes of request bodies that no answer has come to yet, all exchanges together. */
   limits: { memoryBytes: number };
   log: { level: LogLevel };
   /** `sha256:<hex>` of all of the above; stands on the `open` line of each segment. */

@@ -258,6 +258,10 @@ export class Exchange {
    * @param finished called when that is done
    */
   abandon(error: SpoolError, finished: () => void): void {
+    if (error.durableLines === 0) {
+      this.#forget(finished);
+      return;
+    }
     const tails: LineTail[] = [];
     this.takeEnd(tails, {
       how: 'cut',
@@ -267,8 +271,24 @@ export class Exchange {
       trailers: [],
       released: 0,
     });
-    if (error.durableLines > 0) this.append(tails, finished, true);
-    else finished();
+    this.append(tails, finished, true);
+  }
+
+  /** Nothing is recorded of it: its own calls never were; what it answered of others was answered all the same. */
+  #forget(finished: () => void): void {
+    this.ended = true;
+    const { operations, spool } = this.context;
+    operations.exchangeEnded(this.open, {
+      how: 'denied',
+      protocol: this.protocol,
+      status: null,
+      tooLarge: false,
+      answeredBy: 'recorder',
+    });
+    const answered = this.#settled.map((result) => encodeResult(result, null, null));
+    this.#settled = [];
+    if (answered.length > 0) spool.append(answered, () => {}, CLOSING);
+    finished();
   }
 
   /** Gives lines to the spool. When they are lost, what comes next is numbered and counted as if these had never been. */

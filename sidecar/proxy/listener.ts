@@ -39,6 +39,8 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
   /** Connections on which something came that is no HTTP. */
   const broken = new WeakSet<Duplex>();
   let settled: (() => void) | null = null;
+  /** The time that a drain gives has passed. */
+  let late = false;
 
   function handle(
     request: http.IncomingMessage,
@@ -48,7 +50,8 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     const handling = new RequestHandling(context, request, response, over);
     handling.index = underWay.length;
     underWay.push(handling);
-    handling.start(expectsContinue);
+    if (late) refuse(context, request, response, 'draining');
+    else handling.start(expectsContinue);
   }
 
   function over({ index }: RequestHandling): void {
@@ -64,7 +67,7 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
-    // Its absence is refused with the other faults of a head, so that it is counted (request.ts).
+    // Its absence is refused with the other faults of a head, so that it is counted (request-handling.ts).
     requireHostHeader: false,
   });
   server.on('request', (request, response) => handle(request, response, false));
@@ -76,7 +79,8 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     refuseRest(socket, 'method_not_allowed');
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+    // A connection that was opened ahead of need and never used has asked for nothing, and is told nothing.
+    if (['ECONNRESET', 'EPIPE', 'ERR_HTTP_REQUEST_TIMEOUT'].includes(error.code ?? '')) {
       socket.destroy();
       return;
     }
@@ -147,7 +151,10 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
       server.close();
       server.closeIdleConnections();
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(cutAll, timeoutMs);
+        const timer = setTimeout(() => {
+          late = true;
+          cutAll();
+        }, timeoutMs);
         // A stream falls idle without telling.
         const looking = setInterval(settle, DRAIN_LOOK_MS);
         settled = () => {

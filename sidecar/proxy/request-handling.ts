@@ -30,6 +30,7 @@ export class RequestHandling {
   #open = 1;
   /** Bytes taken from the memory budget. */
   #taken = 0;
+  #exchangeOver = false;
   #coding: Coding | null = null;
 
   /** @param over called once, when nothing of it is left to wait for */
@@ -68,7 +69,9 @@ export class RequestHandling {
 
   /** The end of the exchange is on disk, or can't be brought there. */
   exchangeFinished(): void {
-    this.#part();
+    if (this.#exchangeOver) return;
+    this.#exchangeOver = true;
+    this.#oneEnded();
   }
 
   /** The body is not needed any more: a stream that goes on for hours must not keep its share of the memory. */
@@ -77,7 +80,7 @@ export class RequestHandling {
     this.#taken = 0;
   }
 
-  #part(): void {
+  #oneEnded(): void {
     this.#open--;
     if (this.#open === 0) this.#over(this);
   }
@@ -85,7 +88,7 @@ export class RequestHandling {
   #responseClosed(): void {
     this.answered();
     this.recorder?.clientClosed();
-    this.#part();
+    this.#oneEnded();
   }
 
   #deny(reason: RefusalReason, detail?: RefusalDetail): void {
@@ -117,9 +120,10 @@ export class RequestHandling {
     this.#taken += bytes.length;
     if (this.#coding === null || bytes.length === 0) return this.#classify(bytes, bytes);
     // What it decodes to is known only afterwards.
-    if (!budget.take(maxRequestBytes)) return this.#deny('memory');
+    const reserved = maxRequestBytes - bytes.length;
+    if (!budget.take(reserved)) return this.#deny('memory');
     decodeWhole(bytes, this.#coding, maxRequestBytes, (result) => {
-      budget.give(maxRequestBytes);
+      budget.give(reserved);
       if (this.#isGone()) return;
       if ('failure' in result) return this.#deny(result.failure);
       if (!budget.take(result.decoded.length)) return this.#deny('memory');

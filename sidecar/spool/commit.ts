@@ -97,7 +97,7 @@ interface Segment {
   dirty: boolean;
 }
 
-/** Turns of the event loop that a batch waits at most to become as large as the last. */
+/** Turns of the event loop that a batch waits at most to become half as large as the last. */
 const MAX_TURNS = 3;
 
 /** Part of the reserve that stays free for what `beforeSeal` gives and the seal. */
@@ -128,6 +128,8 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   /** Appends that the last batch completed. */
   let lastAppends = 0;
   let turnsWaited = 0;
+  /** Why appends of the batch on its way were refused, if any were. */
+  let refusing: Obstacle | null = null;
   let ageTimer: NodeJS.Timeout | undefined;
   let ageDue = false;
   let ending: (() => void) | null = null;
@@ -212,6 +214,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
           if (blocked === null || (first.closing && reserveIsUsed(segment))) return;
           if (!first.closing) {
             first.error = refusal(blocked, first.taken);
+            refusing = blocked;
             break;
           }
         }
@@ -325,6 +328,9 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     if (partial !== undefined) partial.synced = partial.taken;
     announce();
     answer(null);
+    // Who was refused may have appended more meanwhile; what comes behind a loss must be lost too, even if there is room by now.
+    if (refusing !== null) queue.refuse(refusing);
+    refusing = null;
     if (queue.length > 0 || ending !== null || ageDue) schedule();
   }
 

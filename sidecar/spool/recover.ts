@@ -1,9 +1,9 @@
 /**
  * Owns what becomes of the streams that earlier processes left in the spool.
  * Three steps, each safe to die in:
- * 1. `recoverStreams`: every segment that can be read becomes a whole object on disk; a segment that was left open as `.resealed`.
+ * 1. `recoverStream`: every segment that can be read becomes a whole object on disk; a segment that was left open as `.resealed`.
  * 2. The caller writes its own `open` line, which names those streams and how far they go, and syncs it.
- * 3. `settle`: only now the `.resealed` get their final names and are uploaded, and what can't be read goes into quarantine.
+ * 3. `settleFiles`: only now the `.resealed` get their final names and are uploaded, and what can't be read goes into quarantine.
  * Invariant: nothing that a later start would need to say the same again is removed before the `open` line is on disk.
  */
 import { dirname } from 'node:path';

@@ -3,6 +3,7 @@
  * A byte that is not there is looked for after the sync of a later step was asked for, never after a sleep: the spool runs one
  * sync at a time, so when that one waits, everything that could have passed before it would have.
  */
+import { gzipSync } from 'node:zlib';
 import { afterEach, expect, it } from 'vitest';
 import { eventually } from '../support/poll.ts';
 import { connectRaw, listenRaw, type RawConnection, type RawServer } from '../support/raw-http.ts';
@@ -15,6 +16,8 @@ import {
 
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}';
 const POST = `POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ${CALL.length}\r\n\r\n${CALL}`;
+/** Raw bytes, a character each. */
+const GZIPPED = gzipSync('{"jsonrpc":"2.0","id":1,"result":{}}').toString('latin1');
 const ANSWER = '{"jsonrpc":"2.0","id":1,"result":{}}';
 
 interface Rig {
@@ -95,6 +98,10 @@ const RESPONSES: Record<string, { response: string; first: string; close?: true 
     response:
       'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n',
     first: 'hello',
+  },
+  'a compressed response': {
+    response: `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: ${GZIPPED.length}\r\n\r\n${GZIPPED}`,
+    first: GZIPPED,
   },
   'an error of the server': {
     response: 'HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfail',
@@ -196,4 +203,12 @@ it('answers 100-continue before anything is on disk, and nothing else', async ()
   held.release();
   const request = await (await server.accept()).message();
   expect(request.headers.map(([name]) => name.toLowerCase())).not.toContain('expect');
+});
+
+it('refuses before an exchange without waiting for the disk', async () => {
+  const { held, client, server } = await createRig();
+  held.hold();
+  await client.send('TRACE / HTTP/1.1\r\nHost: h\r\n\r\n');
+  expect((await client.message()).startLine).toMatch(/^HTTP\/1\.1 501 /);
+  expect(server.connections).toHaveLength(0);
 });

@@ -6,7 +6,12 @@ function setUp() {
     activeExchanges: () => 7,
     activeStreams: () => 3,
     gateOpen: () => false,
-    spool: () => ({ watermarks: { appended: 100, synced: 90, acked: 60 }, bytes: 4096, sizeLimit: 8192 }),
+    spool: () => ({
+      watermarks: { appended: 100, synced: 90, acked: 60 },
+      bytes: 4096,
+      sizeLimit: 8192,
+      quarantined: 1,
+    }),
   };
   const metrics = createMetrics(sources);
   const scrape = async () =>
@@ -68,7 +73,6 @@ describe('metrics', () => {
     metrics.segmentUploaded();
     metrics.uploadFailed();
     metrics.streamRecovered();
-    metrics.fileQuarantined();
     metrics.endpointAlarm();
     expect(await scrape()).toEqual(
       expect.arrayContaining([
@@ -79,7 +83,7 @@ describe('metrics', () => {
         'mcp_recorder_segments_uploaded_total 1',
         'mcp_recorder_upload_failures_total 1',
         'mcp_recorder_streams_recovered_total 1',
-        'mcp_recorder_files_quarantined_total 1',
+        'mcp_recorder_quarantined_files 1',
         'mcp_recorder_endpoint_alarms_total 1',
       ]),
     );

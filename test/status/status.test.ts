@@ -12,7 +12,7 @@ const { registry } = createMetrics({
   activeExchanges: () => 7,
   activeStreams: () => 0,
   gateOpen: () => true,
-  spool: () => ({ watermarks: { appended: 0, synced: 0, acked: 0 }, bytes: 0, sizeLimit: 0 }),
+  spool: () => ({ watermarks: { appended: 0, synced: 0, acked: 0 }, bytes: 0, sizeLimit: 0, quarantined: 0 }),
 });
 
 beforeEach(async () => {
