@@ -349,6 +349,28 @@ describe('a spool that can not write', () => {
     expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true });
   });
 
+  test('refuses what was appended behind a refused append before that one was answered, although there is room by then', async () => {
+    const { held, process, stream, spool, append } = await begin();
+    held.refuseSpace('ENOSPC');
+    for (let n = 0; (await append([tail(`n${n}`, 1_000)])) === null; n += 1) expect(n).toBeLessThan(100);
+    // Closing lines still fit: with one of them on its way to the disk, a call is refused and not yet told.
+    held.hold();
+    const answers: string[] = [];
+    const note = (name: string) => (error: { code: string } | null) =>
+      answers.push(`${name} ${error === null ? 'kept' : error.code}`);
+    spool.append([tail('end')], note('end'), { closing: true });
+    spool.append([tail('first')], note('first'));
+    await eventually(() => held.held === 1, { withinMs: 1_000 });
+    spool.append([tail('behind')], note('behind'));
+    held.refuseSpace(null);
+    const segmentFiles = async () =>
+      (await process.files.list(`/spool/${stream}`)).filter((name) => name.endsWith('.spool'));
+    await eventually(async () => (await segmentFiles()).length === 2, { withinMs: 7_000 });
+    held.release();
+    await eventually(() => answers.length === 3, { withinMs: 5_000 });
+    expect(answers).toEqual(['end kept', 'first full', 'behind full']);
+  });
+
   test('never holds more than its limit, and takes lines again as soon as uploads free space', async () => {
     const sizeLimit = 5 * (SMALL.segmentBytes + SMALL.reserveBytes);
     const { disk, store, states, append, spool, handedOver, uploader } = await begin({
