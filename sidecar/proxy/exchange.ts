@@ -314,7 +314,7 @@ export class Exchange {
           this.#told = false;
           this.#toldSession = null;
           // Of lines that were lost only in part it is not known which; a result must not stand twice.
-          if (error.durableLines === 0) this.#settled.unshift(...results);
+          if (error.durableLines === 0) this.#settled = [...results, ...this.#settled];
         }
         durable(error);
         if (this.#unanswered === 0 && this.#whenAnswered !== null) {

@@ -159,7 +159,7 @@ export class BodyRecorder {
       this.#tails = [];
     }
     if (this.#releasable.length > 0) {
-      bytes.push(...this.#releasable);
+      for (const piece of this.#releasable) bytes.push(piece);
       this.#releasable = [];
     }
   }
@@ -176,6 +176,13 @@ export class BodyRecorder {
     this.#uncounted = 0;
     this.#exchange.bytesOut += bytes;
     return bytes;
+  }
+
+  /** Bytes in identity coding may go with the lines that are made of them; coded ones are held apart (`#held`). */
+  #offer(bytes: Buffer): void {
+    if (this.#decoder !== null) return;
+    this.#uncounted += bytes.length;
+    this.#releasable.push(bytes);
   }
 
   #chunkLine(body: Body): void {
@@ -213,10 +220,7 @@ export class BodyRecorder {
     if (cut > 0) bytes = bytes.subarray(0, bytes.length - cut);
     if (bytes.length === 0) return;
     const messages = this.#watch === null ? [] : this.#watch.push(bytes);
-    if (this.#decoder === null) {
-      this.#uncounted += bytes.length;
-      this.#releasable.push(bytes);
-    }
+    this.#offer(bytes);
     this.#chunkLines(bytes, this.#exchange.takeMessages(messages, 'server'));
   }
 
@@ -225,10 +229,7 @@ export class BodyRecorder {
   }
 
   #recordEvent(piece: SsePiece): void {
-    if (this.#decoder === null) {
-      this.#uncounted += piece.bytes.length;
-      this.#releasable.push(piece.bytes);
-    }
+    this.#offer(piece.bytes);
     if (piece.dataTooLarge) this.#eventTooLarge = true;
     let { body } = piece;
     let masked: Masked[] | undefined;
@@ -316,19 +317,16 @@ export class BodyRecorder {
   #releaseHeld(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    if (this.#held.length === 0) return;
-    this.#releasable.push(...this.#held);
-    this.#held = [];
+    // Never as arguments: a server may send its bytes one by one.
+    for (const bytes of this.#held) this.#releasable.push(bytes);
+    if (this.#held.length > 0) this.#held = [];
   }
 
   #flushCutCharacter(): void {
     if (this.#cutCharacter.length === 0) return;
     const bytes = this.#cutCharacter;
     this.#cutCharacter = NO_BYTES;
-    if (this.#decoder === null) {
-      this.#uncounted += bytes.length;
-      this.#releasable.push(bytes);
-    }
+    this.#offer(bytes);
     this.#chunkLines(bytes, this.#exchange.takeMessages(this.#watch?.push(bytes) ?? NO_MESSAGES, 'server'));
   }
 
@@ -354,8 +352,8 @@ export class BodyRecorder {
       wire_bytes: this.#counted(),
       withheld: { reason, bytes: bytes.length },
     });
-    this.#releasable.push(...this.#held, bytes);
-    this.#held = [];
+    this.#releaseHeld();
+    this.#releasable.push(bytes);
   }
 
   #decodeNext(): void {
