@@ -45,8 +45,10 @@ export function watchReads(store: ObjectStore, progress: Progress): ObjectStore 
     putIfAbsent: (...put) => store.putIfAbsent(...put),
     head: (...head) => store.head(...head),
     list: (...list) => store.list(...list),
-    async get(key, signal) {
-      const bytes = await store.get(key, signal);
+    history: (...history) => store.history(...history),
+    probe: (...probe) => store.probe(...probe),
+    async get(...get) {
+      const bytes = await store.get(...get);
       objects += 1;
       progress.update(`${count(objects, 'object')} read`);
       return bytes;

@@ -16,7 +16,7 @@ export interface Running {
   /** The MCP endpoint for clients. */
   url: string;
   statusUrl: string;
-  /** Directory of the recording. */
+  /** Where the recording is, as reading commands take it. */
   store: string;
 }
 
@@ -32,7 +32,7 @@ export async function runRecorder(
   started: (running: Running) => void,
 ): Promise<number> {
   const recorder = await startRecorder(configuration);
-  const store = configuration.storage.directory;
+  const store = configuration.storage.location;
   started({
     url: `http://${formatAddress(recorder.listenAddress)}${configuration.server.path}`,
     statusUrl: `http://${formatAddress(recorder.statusAddress)}/status`,

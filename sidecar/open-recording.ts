@@ -6,8 +6,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import type { Clock } from '@mcp-recorder/recording/format/time';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
+import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
 import type { Logger } from 'pino';
-import type { Configuration } from './config/schema.ts';
+import type { Configuration, Storage } from './config/schema.ts';
 import type { Denials } from './denials.ts';
 import type { Gate } from './gate.ts';
 import type { Metrics } from './metrics.ts';
@@ -61,7 +62,7 @@ export async function openRecording(
     return { spool: parts.spool, sessionKey: Buffer.alloc(32), close: async () => {} };
   }
   const files = parts.files ?? nodeSpoolFiles;
-  const store = parts.store ?? createDirectoryStore(configuration.storage.directory);
+  const store = parts.store ?? openStore(configuration.storage);
   const { directory, sizeLimitBytes, allowTmpfs } = configuration.recording.spool;
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   await files.makeDirectory(directory);
@@ -91,7 +92,7 @@ export async function openRecording(
       image: null,
       recorder: VERSION,
       config: configuration.digest,
-      commit: 'Spool',
+      commit: configuration.recording.commit,
       public_key: `ed25519:${publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64')}`,
       session_key_id: session.id,
     },
@@ -121,4 +122,8 @@ export async function openRecording(
   // `onWritable` has said so by now when it can't be written.
   if (gate.current.state === 'Closed' && gate.current.reason === 'starting') gate.open();
   return { spool, sessionKey: session.key, close: async () => uploader.close() };
+}
+
+function openStore(storage: Storage): ObjectStore {
+  return storage.kind === 's3' ? createS3Store(storage.s3) : createDirectoryStore(storage.directory);
 }

@@ -9,8 +9,16 @@ import { nodeDirectoryFiles, type DirectoryFiles, type OpenFile } from './direct
 import { directoryFailure, systemCode } from './directory-failure.ts';
 import { walkObjects } from './directory-walk.ts';
 import { createDurableDirectories } from './durable-directories.ts';
+import { canaryKey } from '../format/keys.ts';
+import { CANARY_BYTES, CANARY_SHA256 } from './canary.ts';
 import { requireKey } from './object-key.ts';
-import { StoreError, type ListOptions, type ObjectStore, type PutOutcome } from './object-store.ts';
+import {
+  StoreError,
+  type ListOptions,
+  type ObjectStore,
+  type PutOutcome,
+  type StoreFacts,
+} from './object-store.ts';
 
 const TEMPORARY_PREFIX = '.put-';
 /** A temporary file this old belongs to a process that died: no put takes an hour. */
@@ -154,5 +162,17 @@ export function createDirectoryStore(root: string, files: DirectoryFiles = nodeD
     }
   }
 
-  return { location, putIfAbsent, get, head, list };
+  async function* history(prefix: string, options: ListOptions = {}) {
+    for await (const { key, size } of list(prefix, options)) {
+      yield { key, versions: [{ version: null, kind: 'object' as const, size, time: null }] };
+    }
+  }
+
+  /** A link is never made over another name: what is here stays, as far as this writer goes. */
+  async function probe(signal?: AbortSignal): Promise<StoreFacts> {
+    await putIfAbsent(canaryKey(), CANARY_BYTES, CANARY_SHA256, signal);
+    return { immutability: 'Conditional', versioned: false, notes: [] };
+  }
+
+  return { location, putIfAbsent, get, head, list, history, probe };
 }

@@ -81,8 +81,11 @@ function complete(
     namespace,
     listen,
     server: server.url,
-    storage: { directory: storage },
+    storage: { kind: 'directory', location: storage, directory: storage },
     recording: {
+      commit: recording.commit,
+      onFailure: recording.onFailure,
+      maxUploadLagMs: recording.maxUploadLag,
       maxRequestBytes: recording.maxRequestBytes,
       spool: {
         directory: directory === undefined ? path.join(storage, 'spool', name) : resolve(directory, 'spool'),

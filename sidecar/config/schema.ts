@@ -3,6 +3,7 @@
  * Invariant: an unknown key is refused, never ignored; a typing error must not loosen what the operator asked for.
  * Keys stand under the same parents as in the Kubernetes resource.
  */
+import type { S3StoreOptions } from '@mcp-recorder/recording/store/s3-options';
 import { z } from 'zod';
 import { ADDRESS_EXPECTED, type Address, parseAddress } from './address.ts';
 import {
@@ -25,9 +26,14 @@ export interface Configuration {
   listen: Address;
   /** The recorded server. `path` is the MCP endpoint for messages to people: requests keep the path they came with. */
   server: { url: string; origin: string; path: string };
-  /** Absolute path of the directory that holds the recording. */
-  storage: { directory: string };
+  storage: Storage;
   recording: {
+    /** Which copy is durable enough to release what waits for it: the one in the spool, or the one in the object store. */
+    commit: CommitMode;
+    /** What happens while recording can't be guaranteed: nothing passes, or calls pass and each gap is recorded. */
+    onFailure: OnFailure;
+    /** How long the upload path may be unhealthy, and how far the store may be behind, before nothing passes (ms). */
+    maxUploadLagMs: number;
     maxRequestBytes: number;
     spool: { directory: string; sizeLimitBytes: number; allowTmpfs: boolean };
   };
@@ -39,6 +45,17 @@ export interface Configuration {
   /** `sha256:<hex>` of all of the above; stands on the `open` line of each segment. */
   digest: string;
 }
+
+/** Where the recording goes. `location` is for messages to people, as reading commands take it. */
+export type Storage =
+  /** An absolute path. */
+  | { kind: 'directory'; location: string; directory: string }
+  | { kind: 's3'; location: string; s3: S3StoreOptions };
+
+export const COMMIT_MODES = ['Spool', 'ObjectStorage'] as const;
+export type CommitMode = (typeof COMMIT_MODES)[number];
+export const ON_FAILURE = ['Closed', 'Open'] as const;
+export type OnFailure = (typeof ON_FAILURE)[number];
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -127,6 +144,21 @@ export const configurationSchema = section({
     directory: directory.describe('Where the recording goes. Relative paths: from this file.'),
   }),
   recording: section({
+    commit: z
+      .enum(COMMIT_MODES, { error: `one of ${COMMIT_MODES.join(', ')}` })
+      .prefault('Spool')
+      .describe(
+        'Which copy must be durable before anything passes: the one in the spool or the one in the store.',
+      ),
+    onFailure: z
+      .enum(ON_FAILURE, { error: `one of ${ON_FAILURE.join(', ')}` })
+      .prefault('Closed')
+      .describe(
+        'Closed: nothing passes that can not be recorded. Open: it passes, and each gap is recorded.',
+      ),
+    maxUploadLag: duration
+      .prefault('30s')
+      .describe('How long uploads may fail, and how far the store may be behind, before nothing passes.'),
     maxRequestBytes: size(1, '1').prefault('4Mi').describe('A larger request body is refused with 413.'),
     spool: section({
       directory: directory

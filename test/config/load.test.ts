@@ -60,8 +60,15 @@ describe('a configuration file', () => {
       namespace: 'local',
       listen: { host: '127.0.0.1', port: 8642 },
       server: { url: 'http://127.0.0.1:3001/mcp', origin: 'http://127.0.0.1:3001', path: '/mcp' },
-      storage: { directory: path.join(directory, 'recordings') },
+      storage: {
+        kind: 'directory',
+        location: path.join(directory, 'recordings'),
+        directory: path.join(directory, 'recordings'),
+      },
       recording: {
+        commit: 'Spool',
+        onFailure: 'Closed',
+        maxUploadLagMs: 30_000,
         maxRequestBytes: 4_194_304,
         spool: {
           directory: path.join(directory, 'recordings/spool/127.0.0.1-3001'),
@@ -198,7 +205,7 @@ describe('flags', () => {
   it('are enough without a file; their paths count from the working directory', () => {
     const configuration = loadConfiguration({ flags: { upstream: 'http://localhost:3001', store: 'rec' } });
     expect(configuration.name).toBe('localhost-3001');
-    expect(configuration.storage.directory).toBe(path.resolve('rec'));
+    expect(configuration.storage.location).toBe(path.resolve('rec'));
     expect(configuration.recording.spool.directory).toBe(path.resolve('rec/spool/localhost-3001'));
   });
 
@@ -252,9 +259,9 @@ describe('the digest', () => {
     const canonical =
       '{"cluster":"local","drain":{"timeoutMs":25000},"limits":{"memoryBytes":268435456},' +
       '"listen":{"host":"127.0.0.1","port":8642},"log":{"level":"info"},"name":"a","namespace":"local",' +
-      '"recording":{"maxRequestBytes":4194304,"spool":{"allowTmpfs":false,"directory":"/s/spool/a","sizeLimitBytes":536870912}},' +
+      '"recording":{"commit":"Spool","maxRequestBytes":4194304,"maxUploadLagMs":30000,"onFailure":"Closed","spool":{"allowTmpfs":false,"directory":"/s/spool/a","sizeLimitBytes":536870912}},' +
       '"server":{"origin":"http://a","path":"/","url":"http://a"},"status":{"listen":{"host":"127.0.0.1","port":8643}},' +
-      '"storage":{"directory":"/s"}}';
+      '"storage":{"directory":"/s","kind":"directory","location":"/s"}}';
     expect(byFlags.digest).toBe(`sha256:${createHash('sha256').update(canonical).digest('hex')}`);
     expect(loadConfiguration({ flags: { upstream: 'http://a', store: '/t' } }).digest).not.toBe(
       byFlags.digest,

@@ -22,7 +22,7 @@ const configuration = loadConfiguration({ file, flags: {} });
 if (since === 'start') doom();
 const recorder = await startRecorder(configuration, {
   files: files.spool,
-  store: createDirectoryStore(configuration.storage.directory, files.store),
+  store: createDirectoryStore(configuration.storage.location, files.store),
   limits: LIMITS,
 });
 process.once('SIGTERM', async () => {

@@ -45,5 +45,11 @@ export function createMemoryStore(): ObjectStore & { objects: Map<string, Uint8A
         yield infoOf(key, objects.get(key) as Uint8Array);
       }
     },
+    async *history(prefix, options) {
+      for await (const { key, size } of this.list(prefix, options)) {
+        yield { key, versions: [{ version: null, kind: 'object', size, time: null }] };
+      }
+    },
+    probe: async () => ({ immutability: 'Conditional', versioned: false, notes: [] }),
   };
 }
