@@ -29,7 +29,9 @@ export interface RunningProcess extends Omit<SpawnedProcess, 'ready'> {
 }
 
 export interface ProcessOptions {
-  /** Arguments of `node`: the script first. */
+  /** The program; default: this Node. */
+  program?: string;
+  /** Arguments of the program; of `node`: the script first. */
   args: readonly string[];
   /** Added to this process's own environment. */
   env?: Record<string, string>;
@@ -49,9 +51,9 @@ process.once('exit', () => {
   }
 });
 
-/** Starts a script with this Node, and does not wait: for tests that end it before it is ready. */
+/** Starts a program, and does not wait: for tests that end it before it is ready. */
 export function spawnProcess(options: ProcessOptions): SpawnedProcess {
-  const child = spawn(process.execPath, options.args, {
+  const child = spawn(options.program ?? process.execPath, options.args, {
     env: { ...process.env, ...options.env },
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -108,7 +110,7 @@ export function spawnProcess(options: ProcessOptions): SpawnedProcess {
 }
 
 /**
- * Starts a script with this Node and waits until its output matches `ready`.
+ * Starts a program and waits until its output matches `ready`.
  * @throws when it ends or stays silent; the error carries what it wrote.
  */
 export async function startProcess(options: ProcessOptions): Promise<RunningProcess> {
