@@ -60,7 +60,7 @@ export async function* listRange(
   }
 }
 
-/** The date (`YYYY-MM-DD`) of the last segment before `before` in a partition, or null; found by halving, with few listings. */
+/** The date (`YYYY-MM-DD`) of the last segment before `before` in a partition, or null; found with few listings. */
 export async function lastDate(
   list: ListKept,
   partition: string,
@@ -78,20 +78,26 @@ export async function lastDate(
   if (found === null) return null;
   let low = dayOf(found);
   let high = dayOf(before);
-  // The last date is in [low, high). Recordings mostly go on until now, so the end is tried first.
-  for (let probe = high - 1; low + 1 < high; probe = Math.floor((low + high) / 2)) {
+  // The last date is in [low, high). Recordings mostly go on until now, so today is tried first; then ever further from what is
+  // there, until one date is too late; from then on the rest is halved.
+  let probe = Math.min(dayOf(new Date().toISOString().slice(0, 10)), high - 1);
+  for (let step = 1, tooLate = false; low + 1 < high; step *= 2) {
+    probe = Math.min(Math.max(probe, low + 1), high - 1);
     const date = await dateAfter(`${partition}date=${textOf(probe)}`);
-    if (date === null) high = probe;
-    else {
+    if (date === null) {
+      high = probe;
+      tooLate = true;
+    } else {
       found = date;
       low = dayOf(date);
     }
+    probe = tooLate ? (low + high) >> 1 : low + step;
   }
   return found;
 }
 
-/** Objects of a date that are held while it is gone through from its end. */
-const MAX_HELD = 200;
+/** Segments of an hour that are held while it is gone through from its end. */
+const MAX_HELD = 1_000;
 
 /**
  * The objects of all partitions, the newest first, as far back as they are asked for: dates are gone through from the last one.
@@ -136,34 +142,68 @@ async function* backwards(
   // With a time far off, the year 9999 is after all dates.
   let before = to === null ? '9999-12-31' : textOf(dayOf(dateOf(to)) + 1);
   for (let date = await lastDate(list, partition, before, signal); date !== null; ) {
-    for (let bound: string | null = end; bound !== null; ) {
-      const held = await lastBelow(list, `${partition}date=${date}/`, bound, signal);
-      for (const object of held.toReversed()) {
-        if (compareKeys(object.key, start) < 0) return;
-        yield object;
-      }
-      bound = held.length < MAX_HELD ? null : (held[0]?.key ?? null);
+    for await (const object of backwardsThrough(list, partition, date, end, signal)) {
+      if (compareKeys(object.key, start) < 0) return;
+      yield object;
     }
     before = date;
     date = await lastDate(list, partition, before, signal);
   }
 }
 
-/** The last segments below `prefix` whose key is below `bound`, in order; at most `MAX_HELD`. */
+/**
+ * The segments of a date whose key is below `end`, the last one first. Listings only go forwards: so the date is gone through by the
+ * hour from its end, in larger steps where there is nothing.
+ */
+async function* backwardsThrough(
+  list: ListKept,
+  partition: string,
+  date: string,
+  end: string,
+  signal: AbortSignal | undefined,
+): AsyncIterable<KeptObject> {
+  const prefix = `${partition}date=${date}/`;
+  const atHour = (hour: number) =>
+    hour === 24
+      ? `${prefix}${LAST}`
+      : `${prefix}${date.replaceAll('-', '')}T${String(hour).padStart(2, '0')}`;
+  let bound = compareKeys(end, atHour(24)) < 0 ? end : atHour(24);
+  for (let hour = 24, hours = 1; hour > 0; ) {
+    const from = Math.max(0, hour - hours);
+    const held = await lastBelow(list, prefix, from === 0 ? '' : atHour(from), bound, signal);
+    yield* held.toReversed();
+    const oldest = held[0];
+    hours = oldest === undefined ? hours * 2 : 1;
+    const isFull = oldest !== undefined && held.length === MAX_HELD;
+    // Hours after the bound are empty, and leave it where it is.
+    if (isFull) bound = oldest.key;
+    else if (compareKeys(atHour(from), bound) < 0) bound = atHour(from);
+    hour = isFull ? hourOf(oldest.key) + 1 : from;
+  }
+}
+
+/** The last segments below `prefix` whose key is after `startAfter` and below `bound`, in order; at most `MAX_HELD`. */
 async function lastBelow(
   list: ListKept,
   prefix: string,
+  startAfter: string,
   bound: string,
   signal: AbortSignal | undefined,
 ): Promise<KeptObject[]> {
+  // After the bound nothing is wanted: where that is before the start, there is nothing to ask for.
+  if (compareKeys(startAfter, bound) >= 0) return [];
   let held: KeptObject[] = [];
-  for await (const object of list(prefix, optionsOf('', signal))) {
+  for await (const object of list(prefix, optionsOf(startAfter, signal))) {
     if (compareKeys(object.key, bound) >= 0) break;
     if (parseSegmentKey(object.key) === null) continue;
     held.push(object);
     if (held.length >= 2 * MAX_HELD) held = held.slice(-MAX_HELD);
   }
   return held.slice(-MAX_HELD);
+}
+
+function hourOf(key: string): number {
+  return Number(parseSegmentKey(key)?.second.slice(9, 11) ?? 0);
 }
 
 function startOf(partition: string, second: string): string {
