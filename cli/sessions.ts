@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import { describePrincipal, formatTime } from './exchange-text.ts';
 import { createProgress, watchReads } from './progress.ts';
 import { addS3Options, type S3Flags } from './s3-options.ts';
-import { addStoreArgument, openStore } from './store-argument.ts';
+import { addStoreArgument, withStore } from './store-argument.ts';
 import { renderTable } from './table.ts';
 import { addTimeOptions, inThatTime, readTimeOptions, type TimeOptions } from './time-options.ts';
 import { reportUnreadable } from './unreadable.ts';
@@ -29,14 +29,16 @@ export function sessionsCommand(): Command {
     async (argument: string, { json = false, since, until, ...flags }: SessionsOptions) => {
       const between = readTimeOptions({ since, until });
       const progress = createProgress();
-      const store = watchReads(await openStore(argument, flags), progress);
-      const sessions = await listSessions(store, { onUnreadable: reportUnreadable, between }).finally(
-        progress.done,
-      );
-      const text = json
-        ? JSON.stringify({ store: store.location, sessions: sessions.map(toJson) }, null, 2)
-        : describeSessions(sessions, store.location + inThatTime(between)).join('\n');
-      process.stdout.write(`${text}\n`);
+      await withStore(argument, flags, async (store) => {
+        const watched = watchReads(store, progress);
+        const sessions = await listSessions(watched, { onUnreadable: reportUnreadable, between }).finally(
+          progress.done,
+        );
+        const text = json
+          ? JSON.stringify({ store: store.location, sessions: sessions.map(toJson) }, null, 2)
+          : describeSessions(sessions, store.location + inThatTime(between)).join('\n');
+        process.stdout.write(`${text}\n`);
+      });
     },
   );
 }

@@ -17,7 +17,7 @@ import {
 } from './exchange-text.ts';
 import { createProgress, watchReads } from './progress.ts';
 import { addS3Options, type S3Flags } from './s3-options.ts';
-import { addStoreArgument, openStore } from './store-argument.ts';
+import { addStoreArgument, withStore } from './store-argument.ts';
 import { formatDuration, renderTable } from './table.ts';
 import { addTimeOptions, inThatTime, readTimeOptions, type TimeOptions } from './time-options.ts';
 import { reportUnreadable } from './unreadable.ts';
@@ -48,11 +48,13 @@ export function showCommand(): Command {
       }
       if (exchange !== undefined && last) throw new CommandFailure('Give an exchange or --last, not both.');
       const progress = createProgress();
-      const store = watchReads(await openStore(argument, flags), progress);
-      const text = await (exchange === undefined && !last
-        ? showNewest(store, between)
-        : showExchange(store, exchange ?? null, between)
-      ).finally(progress.done);
+      const text = await withStore(argument, flags, async (opened) => {
+        const store = watchReads(opened, progress);
+        return await (exchange === undefined && !last
+          ? showNewest(store, between)
+          : showExchange(store, exchange ?? null, between)
+        ).finally(progress.done);
+      });
       process.stdout.write(`${text.join('\n')}\n`);
     },
   );

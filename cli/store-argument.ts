@@ -6,7 +6,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { SEGMENTS_PREFIX } from '@mcp-recorder/recording/format/keys';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
-import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
+import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
 import { LOCATION_EXPECTED, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
 import type { Command } from 'commander';
 import { CommandFailure } from './failure.ts';
@@ -18,15 +18,26 @@ export function addStoreArgument(command: Command): Command {
 }
 
 /**
- * Opens a store for reading.
+ * Opens a store for reading and works on it.
  * @param options.mayBeEmpty the caller itself says so when nothing is there
- * @throws CommandFailure when there is no recording; StoreError when a bucket can't be read
+ * @throws CommandFailure when there is no recording, or the store can't be read
  */
-export async function openStore(
+export async function withStore<T>(
   argument: string,
   flags: S3Flags,
+  use: (store: ObjectStore) => Promise<T>,
   { mayBeEmpty = false }: { mayBeEmpty?: boolean } = {},
-): Promise<ObjectStore> {
+): Promise<T> {
+  try {
+    return await use(await openStore(argument, flags, mayBeEmpty));
+  } catch (error) {
+    // The store's own message tells the object and the reason; which store it was only the command knows.
+    if (!(error instanceof StoreError)) throw error;
+    throw new CommandFailure(`Can't read ${argument}: ${error.message}\n${error.hint}`);
+  }
+}
+
+async function openStore(argument: string, flags: S3Flags, mayBeEmpty: boolean): Promise<ObjectStore> {
   const location = splitS3Location(argument);
   if (location !== null) {
     const options = readS3Options(location, flags);

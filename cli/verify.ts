@@ -12,7 +12,7 @@ import { printableLine } from './printable.ts';
 import { createProgress } from './progress.ts';
 import { writeProof } from './write-proof.ts';
 import { addS3Options, type S3Flags } from './s3-options.ts';
-import { addStoreArgument, openStore } from './store-argument.ts';
+import { addStoreArgument, withStore } from './store-argument.ts';
 import { count, renderTable } from './table.ts';
 
 interface VerifyOptions extends S3Flags {
@@ -41,23 +41,27 @@ export function verifyCommand(): Command {
         '--exchange and --proof belong together: which exchange, and where its proof goes.',
       );
     }
-    const store = await openStore(argument, flags, { mayBeEmpty: true });
-    if (exchange !== undefined && proof !== undefined) {
-      const { ok, statements } = await writeProof(store, exchange, proof);
-      const outcome = ok ? `Proof written to ${proof}.` : 'NOT PROVEN: nothing was written.';
-      process.stdout.write(`${[...statements, outcome].map(printableLine).join('\n')}\n`);
-      if (!ok) process.exitCode = EXIT.no;
-      return;
-    }
-    const report = await verify(store, expectClosed);
-    // What is not there proves nothing; a script must not take it for a yes.
-    if (report.streams.length === 0 && report.findings.length === 0) {
-      throw new CommandFailure(`No recording in ${store.location}: it holds no segment.`);
-    }
-    process.stdout.write(
-      json ? `${JSON.stringify(toJson(store, report), null, 2)}\n` : `${describeReport(report).join('\n')}\n`,
-    );
-    if (!report.explained) process.exitCode = EXIT.no;
+    const work = async (store: ObjectStore) => {
+      if (exchange !== undefined && proof !== undefined) {
+        const { ok, statements } = await writeProof(store, exchange, proof);
+        const outcome = ok ? `Proof written to ${proof}.` : 'NOT PROVEN: nothing was written.';
+        process.stdout.write(`${[...statements, outcome].map(printableLine).join('\n')}\n`);
+        if (!ok) process.exitCode = EXIT.no;
+        return;
+      }
+      const report = await verify(store, expectClosed);
+      // What is not there proves nothing; a script must not take it for a yes.
+      if (report.streams.length === 0 && report.findings.length === 0) {
+        throw new CommandFailure(`No recording in ${store.location}: it holds no segment.`);
+      }
+      process.stdout.write(
+        json
+          ? `${JSON.stringify(toJson(store, report), null, 2)}\n`
+          : `${describeReport(report).join('\n')}\n`,
+      );
+      if (!report.explained) process.exitCode = EXIT.no;
+    };
+    await withStore(argument, flags, work, { mayBeEmpty: true });
   });
 }
 

@@ -63,4 +63,4 @@ const work: Record<string, () => unknown> = {
   judge: () => judge(),
 };
 
-parentPort?.postMessage(await work[String(workerData)]?.());
+parentPort?.postMessage(await work[String(workerData)]?.(), []);
