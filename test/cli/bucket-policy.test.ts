@@ -13,6 +13,7 @@ import { verifyStore } from '@mcp-recorder/recording/read/verify-store';
 import type { S3StoreOptions } from '@mcp-recorder/recording/store/s3-options';
 import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { accessPolicy, ROLES } from '../../cli/access-policy.ts';
 import { createStreamBuilder, store } from '../recording/stream-builder.ts';
 import { startProcess } from '../support/child-process.ts';
 import { startFixtureServer } from '../support/fixture-server.ts';
@@ -92,6 +93,19 @@ describe('mcp-recorder bucket-policy', () => {
     const { policy, notes } = await print('s3://audit', '--role', 'writer', '--for', 'minio');
     expect(JSON.stringify(policy)).not.toContain('if-none-match');
     expect(notes).toContain('MinIO can not forbid overwriting by a policy');
+  });
+
+  it('is explained right by right in docs/bucket-policies.md', async () => {
+    const page = await fs.readFile(path.join(import.meta.dirname, '../../docs/bucket-policies.md'), 'utf8');
+    const place = { bucket: 'audit', prefix: '', objectLock: true, kmsKey: KEY };
+    for (const role of ROLES) {
+      const rows = page.split('\n').filter((row) => row.startsWith(`| ${role} |`));
+      const explained = rows.flatMap((row) => row.match(/(?:s3|kms):[A-Z]\w+/g) ?? []);
+      const granted = accessPolicy({ ...place, role, store: 'aws' }).Statement.flatMap(
+        ({ Action }) => Action,
+      );
+      expect(new Set(explained)).toEqual(new Set(granted));
+    }
   });
 
   it.each([
