@@ -157,6 +157,15 @@ describe('an answer of the store', () => {
     await rejects(put(storeWith(), 'key', BYTES), { code: 'invalid' });
   });
 
+  it('that refuses an absent object as one that is there is not believed', async () => {
+    // As a gateway did that had the condition the wrong way round.
+    faults.once(s3Error(412, 'PreconditionFailed'));
+    await rejects(put(storeWith(), 'key', BYTES), {
+      code: 'failed',
+      hint: expect.stringContaining('If-None-Match wrong'),
+    });
+  });
+
   it('gives away no key, token or signature, whatever the store repeats of the request', async () => {
     const { accessKeyId, secretAccessKey, sessionToken } = await minio.session();
     const credentialFiles = await minio.credentialFiles({ accessKeyId, secretAccessKey, sessionToken });
