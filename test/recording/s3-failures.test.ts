@@ -9,6 +9,7 @@ import { StoreError } from '@mcp-recorder/recording/store/object-store';
 import type { S3StoreOptions } from '@mcp-recorder/recording/store/s3-options';
 import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { makeCertificates } from '../support/certificates.ts';
 import { freePort } from '../support/child-process.ts';
 import { startForwardProxy } from '../support/forward-proxy.ts';
 import { type Minio, startMinio } from '../support/minio.ts';
@@ -357,9 +358,11 @@ describe('the way to the store', () => {
     const proxy = await startForwardProxy({ silent: true });
     vi.stubEnv('HTTPS_PROXY', proxy.url);
     try {
+      const started = performance.now();
       await rejects(put(storeWith({ endpoint: 'https://store.invalid' }, SHORT), 'key', BYTES), {
         code: 'unreachable',
       });
+      expect(performance.now() - started).toBeLessThan(2_000);
       expect(proxy.seen).toEqual(['CONNECT store.invalid:443']);
     } finally {
       await proxy.close();
@@ -448,7 +451,15 @@ describe('TLS', () => {
       message: expect.stringContaining(caFile),
     });
     await fs.writeFile(caFile, 'no certificate');
-    await rejects(put(store, 'key', BYTES), { code: 'misconfigured' });
+    await rejects(put(store, 'key', BYTES), {
+      code: 'misconfigured',
+      message: expect.stringContaining('no PEM certificate'),
+    });
+    await fs.copyFile(await makeCertificates(path.join(path.dirname(caFile), 'other')), caFile);
+    await rejects(put(store, 'key', BYTES), {
+      code: 'misconfigured',
+      hint: expect.stringContaining('signed'),
+    });
     await fs.writeFile(caFile, right);
     expect(await put(store, 'key', BYTES)).toEqual({ outcome: 'created' });
   });
