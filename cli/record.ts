@@ -1,11 +1,12 @@
 /**
  * Owns `mcp-recorder record`: the command line of a recorder that people run themselves.
  */
-import type { ConfigurationFlags } from '@mcp-recorder/sidecar/config/load';
+import type { ConfigurationFlags } from '@mcp-recorder/sidecar/config/flags';
 import { Command } from 'commander';
+import { addS3Options } from './s3-options.ts';
 
 export function recordCommand(): Command {
-  return new Command('record')
+  const command = new Command('record')
     .summary('put the recorder in front of an MCP server')
     .description(
       'Puts the recorder in front of an MCP server. Clients connect to the recorder; every exchange is on disk ' +
@@ -13,10 +14,17 @@ export function recordCommand(): Command {
         'Exit code 0: all is in the store; 1: something waits in the spool; 2: could not start.',
     )
     .option('--upstream <url>', 'the MCP server, for example http://127.0.0.1:3001/mcp')
-    .option('--store <dir>', 'directory of the recording')
+    .option('--store <place>', 'where the recording goes: a directory, or s3://BUCKET/PREFIX');
+  return addS3Options(command)
     .option('--name <name>', 'name of the server in the recording (default: its host and port)')
-    .option('--spool <dir>', 'directory of the local queue (default: spool/<name> in the store)')
+    .option(
+      '--spool <dir>',
+      'directory of the local queue (default: spool/<name> in the store; with s3:// under ~/.local/state)',
+    )
     .option('--listen <host:port>', 'where clients connect (default: 127.0.0.1:8642)')
+    .option('--commit <mode>', 'what must hold a line before it passes: Spool (default) or ObjectStorage')
+    .option('--max-upload-lag <time>', 'how far the store may be behind before nothing passes (default: 30s)')
+    .option('--on-failure <what>', 'Closed (default): what can not be recorded does not pass; Open: it does')
     .option('--config <file>', 'configuration file (YAML); flags override it')
     .action(async ({ config, ...flags }: ConfigurationFlags & { config?: string }) => {
       // The recorder is loaded only by those who record: reading commands start in half the time.

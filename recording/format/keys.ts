@@ -44,13 +44,15 @@ export function isName(name: unknown): name is string {
   return typeof name === 'string' && NAME.test(name);
 }
 
+/** Whether all keys of a store may begin with it: path parts joined by single slashes; '' = none. */
+export function isPrefix(prefix: string): boolean {
+  if (prefix === '') return true;
+  return prefix.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
 function withPrefix(prefix: string | undefined, key: string): string {
   if (prefix === undefined || prefix === '') return key;
-  if (
-    prefix.startsWith('/') ||
-    prefix.endsWith('/') ||
-    prefix.split('/').some((p) => p === '' || p === '.' || p === '..')
-  ) {
+  if (!isPrefix(prefix)) {
     throw new RangeError(
       `store prefix ${JSON.stringify(prefix)} must be path parts joined by single slashes`,
     );

@@ -4,29 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
+import { type S3StoreOptions, s3Location } from '@mcp-recorder/recording/store/s3-options';
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { type ConfigurationFlags, flagHint, flagThatGave, withFlags } from './flags.ts';
 import { ConfigurationError, describeIssues, type KeyPath, type Problem } from './problems.ts';
-import { type CheckedFile, type Configuration, configurationSchema } from './schema.ts';
-
-/** Flags of `mcp-recorder record`; each overrides its key of the file. */
-export interface ConfigurationFlags {
-  upstream?: string | undefined;
-  store?: string | undefined;
-  name?: string | undefined;
-  spool?: string | undefined;
-  listen?: string | undefined;
-}
-
-const FLAG_PATHS = {
-  upstream: ['server', 'url'],
-  store: ['storage', 'directory'],
-  name: ['name'],
-  spool: ['recording', 'spool', 'directory'],
-  listen: ['listen'],
-} as const satisfies Record<keyof ConfigurationFlags, KeyPath>;
-
-type Section = Record<PropertyKey, unknown>;
+import { type CheckedFile, type Configuration, configurationSchema, type Storage } from './schema.ts';
 
 /** The file's content, and the way back from a key to its line. */
 interface ParsedFile {
@@ -36,29 +20,35 @@ interface ParsedFile {
 
 /**
  * Reads the configuration. Relative paths count from the file's directory, those of flags from the working directory.
+ * @param from.environment only tells where the state of this user goes
  * @throws ConfigurationError with every problem found
  */
 export function loadConfiguration(from: {
   file?: string | undefined;
   flags?: ConfigurationFlags;
+  environment?: Readonly<Record<string, string | undefined>>;
 }): Configuration {
-  const { file = null, flags = {} } = from;
+  const { file = null, flags = {}, environment = process.env } = from;
   const parsed: ParsedFile = file === null ? { content: {}, lineOf: () => null } : readFile(file);
   const base = file === null ? process.cwd() : path.dirname(path.resolve(file));
-  const given = withFlags(parsed.content, flags);
+  const { content: given, problems } = withFlags(parsed.content, flags);
   const checked = configurationSchema.safeParse(given);
 
   const faults = checked.success ? [] : describeIssues(checked.error.issues, given);
-  const problems: Problem[] = faults.map((fault) => {
-    const flag = flagOf(fault.path, flags);
+  for (const fault of faults) {
+    const flag = flagThatGave(fault.path, flags);
     const key = fault.path.map(String).join('.');
-    return flag === null
-      ? { path: key, line: parsed.lineOf(fault.path), message: fault.message + flagHint(fault.path) }
-      : { path: `--${flag}`, line: null, message: fault.message };
-  });
-  if (checked.success) {
-    const { configuration, problem } = complete(checked.data, (directory, flag) =>
-      path.resolve(flags[flag] === undefined ? base : process.cwd(), directory),
+    problems.push(
+      flag === null
+        ? { path: key, line: parsed.lineOf(fault.path), message: fault.message + flagHint(fault.path) }
+        : { path: flag, line: null, message: fault.message },
+    );
+  }
+  if (checked.success && problems.length === 0) {
+    const { configuration, problem } = complete(
+      checked.data,
+      (given, flag) => path.resolve(flag !== null && flags[flag] !== undefined ? process.cwd() : base, given),
+      environment,
     );
     if (problem === null) return configuration;
     problems.push({ ...problem, line: parsed.lineOf(problem.path.split('.')) });
@@ -66,32 +56,38 @@ export function loadConfiguration(from: {
   throw new ConfigurationError(file, problems);
 }
 
+/** A path of the file or of a flag made absolute; `flag`: the one that may have given it. */
+type Resolve = (given: string, flag: 'store' | 'spool' | 's3Ca' | null) => string;
+
 /** Fills in the defaults that depend on other keys. */
 function complete(
   checked: CheckedFile,
-  resolve: (directory: string, flag: 'store' | 'spool') => string,
+  resolve: Resolve,
+  environment: Readonly<Record<string, string | undefined>>,
 ): { configuration: Configuration; problem: Pick<Problem, 'path' | 'message'> | null } {
   const { cluster, namespace, listen, server, recording, drain, limits, log } = checked;
   const name = checked.name ?? nameOfHost(server.url.origin);
-  const storage = resolve(checked.storage.directory, 'store');
+  const storage = storageOf(checked.storage, resolve);
   const { directory, sizeLimit, allowTmpfs } = recording.spool;
+  const spool =
+    directory !== undefined
+      ? resolve(directory, 'spool')
+      : storage.kind === 'directory'
+        ? path.join(storage.directory, 'spool', name)
+        : path.join(stateDirectory(environment), 'mcp-recorder', 'spool', name);
   const effective: Omit<Configuration, 'digest'> = {
     name,
     cluster,
     namespace,
     listen,
     server: server.url,
-    storage: { kind: 'directory', location: storage, directory: storage },
+    storage,
     recording: {
       commit: recording.commit,
       onFailure: recording.onFailure,
       maxUploadLagMs: recording.maxUploadLag,
       maxRequestBytes: recording.maxRequestBytes,
-      spool: {
-        directory: directory === undefined ? path.join(storage, 'spool', name) : resolve(directory, 'spool'),
-        sizeLimitBytes: sizeLimit,
-        allowTmpfs,
-      },
+      spool: { directory: spool, sizeLimitBytes: sizeLimit, allowTmpfs },
     },
     // Loopback, whatever the listener's host: what stands there is for the operator, not for clients.
     status: { listen: checked.status.listen ?? { host: '127.0.0.1', port: nextPort(listen.port) } },
@@ -107,6 +103,47 @@ function complete(
         }
       : null;
   return { configuration: { ...effective, digest: digestOf(effective) }, problem };
+}
+
+function storageOf({ directory, s3 }: CheckedFile['storage'], resolve: Resolve): Storage {
+  if (s3 === undefined) {
+    const location = resolve(directory ?? '', 'store');
+    return { kind: 'directory', location, directory: location };
+  }
+  const { bucket, prefix = '', pathStyle, credentialFiles: files, encryption, objectLock } = s3;
+  const options: S3StoreOptions = {
+    bucket,
+    prefix,
+    region: s3.region ?? null,
+    endpoint: s3.endpoint ?? null,
+    pathStyle,
+    caFile: s3.caFile === undefined ? null : resolve(s3.caFile, 's3Ca'),
+    credentialFiles:
+      files === undefined
+        ? null
+        : {
+            accessKeyId: resolve(files.accessKeyId, null),
+            secretAccessKey: resolve(files.secretAccessKey, null),
+            sessionToken: files.sessionToken === undefined ? null : resolve(files.sessionToken, null),
+          },
+    encryption:
+      encryption?.type === 'SSE-KMS'
+        ? { type: encryption.type, keyId: encryption.keyId ?? null }
+        : encryption === undefined
+          ? null
+          : { type: 'SSE-S3' },
+    objectLock:
+      objectLock === undefined ? null : { mode: objectLock.mode, retainForMs: objectLock.retainFor },
+    storageClass: s3.storageClass ?? null,
+  };
+  return { kind: 's3', location: s3Location(options), s3: options };
+}
+
+/** Where programs keep what must survive a restart (XDG Base Directory Specification; relative paths there are to be ignored). */
+function stateDirectory(environment: Readonly<Record<string, string | undefined>>): string {
+  const given = environment['XDG_STATE_HOME'] ?? '';
+  if (path.isAbsolute(given)) return given;
+  return path.join(environment['HOME'] || os.homedir(), '.local', 'state');
 }
 
 /** The default name: host and port of the server, every other character turned into `-`. */
@@ -158,48 +195,4 @@ function readFile(file: string): ParsedFile {
       return at == null ? null : lines.linePos(at[0]).line;
     },
   };
-}
-
-/** The file's content with the flags put in; the two sections without defaults exist, so that their keys are asked for. */
-function withFlags(content: unknown, flags: ConfigurationFlags): unknown {
-  if (!isSection(content)) return content;
-  const merged = structuredClone(content);
-  for (const section of ['server', 'storage']) merged[section] ??= {};
-  for (const [flag, keys] of Object.entries(FLAG_PATHS)) {
-    const value = flags[flag as keyof ConfigurationFlags];
-    if (value !== undefined) put(merged, keys, value);
-  }
-  return merged;
-}
-
-function put(target: Section, keys: KeyPath, value: string): void {
-  const [key, ...rest] = keys;
-  if (key === undefined) return;
-  if (rest.length === 0) {
-    target[key] = value;
-    return;
-  }
-  target[key] ??= {};
-  const inner = target[key];
-  // Anything else there is a fault that the schema tells.
-  if (isSection(inner)) put(inner, rest, value);
-}
-
-function isSection(value: unknown): value is Section {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function flagOf(keys: KeyPath, flags: ConfigurationFlags): keyof ConfigurationFlags | null {
-  const flag = flagFor(keys);
-  return flag !== null && flags[flag] !== undefined ? flag : null;
-}
-
-function flagFor(keys: KeyPath): keyof ConfigurationFlags | null {
-  const found = Object.entries(FLAG_PATHS).find(([, path]) => path.join('.') === keys.map(String).join('.'));
-  return found === undefined ? null : (found[0] as keyof ConfigurationFlags);
-}
-
-function flagHint(keys: KeyPath): string {
-  const flag = flagFor(keys);
-  return flag === null ? '' : ` (or give --${flag})`;
 }

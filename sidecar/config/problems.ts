@@ -66,7 +66,7 @@ export function describeIssues(
 function describeFound(value: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'a mapping';
+  if (typeof value === 'object') return Object.keys(value).length === 0 ? 'an empty mapping' : 'a mapping';
   const text = JSON.stringify(value) ?? String(value);
   const safe = text.replace(/\/\/[^/]*@/, '//***@').replace(/(:\/\/[^?]*\?)[^"]*/, '$1***');
   return safe.length > 80 ? `${safe.slice(0, 77)}...` : safe;

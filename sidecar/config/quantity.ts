@@ -7,6 +7,7 @@
 export type Quantity = { ok: true; value: number } | { ok: false; expected: string };
 
 export const DURATION_EXPECTED = 'a duration such as 30s, 1m30s or 500ms';
+export const RETENTION_EXPECTED = 'a time such as 365d, or 8760h, of at least 1m and at most 36500d';
 export const SIZE_EXPECTED = 'a size such as 512Mi, 1G or 4194304 (bytes)';
 
 const UNIT_MS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
@@ -24,6 +25,8 @@ const SUFFIX_BYTES: Record<string, number> = {
 
 /** What a duration looks like; published in the JSON Schema. Each unit at most once, the greatest first. */
 export const DURATION_PATTERN = /^(?=\d)(\d+h)?(\d+m)?(\d+(?:\.\d+)?s)?(\d+ms)?$/;
+/** What a retention looks like; published in the JSON Schema. */
+export const RETENTION_PATTERN = /^(?:\d+d|(?=\d)(\d+h)?(\d+m)?(\d+s)?)$/;
 /** What a size looks like; published in the JSON Schema. */
 export const SIZE_PATTERN = /^\d+(?:\.\d+)?(?:[kMGT]|[KMGT]i)?$/;
 
@@ -40,6 +43,23 @@ export function parseDuration(text: string): Quantity {
   if (!Number.isSafeInteger(value))
     return { ok: false, expected: `${DURATION_EXPECTED}, in whole milliseconds` };
   return { ok: true, value };
+}
+
+const DAY_MS = 24 * 3_600_000;
+/** S3 refuses a retention of more than a hundred years. */
+const MAX_RETENTION_MS = 36_500 * DAY_MS;
+
+/**
+ * Reads how long something is kept: whole days (`365d`), or a duration. Kubernetes' own durations know no days, because not all have
+ * 24 hours; here a day always has, and retention is what people count in days.
+ * @returns whole milliseconds, or what would be right
+ */
+export function parseRetention(text: string): Quantity {
+  const days = /^(\d+)d$/.exec(text)?.[1];
+  const read: Quantity =
+    days === undefined ? parseDuration(text) : { ok: true, value: Number(days) * DAY_MS };
+  const usable = read.ok && read.value >= 60_000 && read.value <= MAX_RETENTION_MS;
+  return usable ? read : { ok: false, expected: RETENTION_EXPECTED };
 }
 
 /**

@@ -6,6 +6,8 @@
 import type { S3StoreOptions } from '@mcp-recorder/recording/store/s3-options';
 import { z } from 'zod';
 import { ADDRESS_EXPECTED, type Address, parseAddress } from './address.ts';
+import { section } from './section.ts';
+import { directory, storageSection } from './storage-schema.ts';
 import {
   DURATION_EXPECTED,
   DURATION_PATTERN,
@@ -85,10 +87,11 @@ const size = (atLeast: number, least: string) =>
     )
     .transform(reading(parseSize, atLeast, least));
 
-const duration = z
-  .string({ error: DURATION_EXPECTED })
-  .regex(DURATION_PATTERN, { error: DURATION_EXPECTED })
-  .transform(reading(parseDuration, 0, '0s'));
+const duration = (atLeastMs: number, least: string) =>
+  z
+    .string({ error: DURATION_EXPECTED })
+    .regex(DURATION_PATTERN, { error: DURATION_EXPECTED })
+    .transform(reading(parseDuration, atLeastMs, least));
 
 const address = z.string({ error: ADDRESS_EXPECTED }).transform((given, context) => {
   const parsed = parseAddress(given);
@@ -98,15 +101,6 @@ const address = z.string({ error: ADDRESS_EXPECTED }).transform((given, context)
 });
 
 const name = z.string({ error: NAME_EXPECTED }).regex(NAME_PATTERN, { error: NAME_EXPECTED });
-
-const directory = z
-  .string({ error: 'the path of a directory' })
-  .min(1, { error: 'the path of a directory' })
-  .refine((path) => !path.includes('\0'), { error: 'a path without NUL characters' })
-  .refine((path) => !/^[a-z][a-z0-9+.-]*:\/\//i.test(path), {
-    error:
-      'the path of a directory (object stores such as s3:// need an adapter that this version does not have)',
-  });
 
 const URL_EXPECTED = 'the URL of an MCP server, for example http://127.0.0.1:3001/mcp';
 
@@ -121,9 +115,6 @@ const upstream = z.string({ error: URL_EXPECTED }).transform((given, context) =>
   context.addIssue(expected ?? URL_EXPECTED);
   return z.NEVER;
 });
-
-const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) =>
-  z.strictObject(shape, { error: 'a mapping of keys to values' });
 
 /** The YAML file, before defaults that depend on other keys. Its input side is published as JSON Schema. */
 export const configurationSchema = section({
@@ -140,9 +131,7 @@ export const configurationSchema = section({
   server: section({
     url: upstream.describe('The MCP server. Requests keep the path that they came with.'),
   }),
-  storage: section({
-    directory: directory.describe('Where the recording goes. Relative paths: from this file.'),
-  }),
+  storage: storageSection,
   recording: section({
     commit: z
       .enum(COMMIT_MODES, { error: `one of ${COMMIT_MODES.join(', ')}` })
@@ -156,14 +145,16 @@ export const configurationSchema = section({
       .describe(
         'Closed: nothing passes that can not be recorded. Open: it passes, and each gap is recorded.',
       ),
-    maxUploadLag: duration
+    maxUploadLag: duration(1_000, '1s')
       .prefault('30s')
       .describe('How long uploads may fail, and how far the store may be behind, before nothing passes.'),
     maxRequestBytes: size(1, '1').prefault('4Mi').describe('A larger request body is refused with 413.'),
     spool: section({
       directory: directory
         .optional()
-        .describe('Local queue on a disk of its own or the same. Default: <storage.directory>/spool/<name>.'),
+        .describe(
+          'Local queue on a disk of its own or the same. Default: spool/<name> in storage.directory; with S3 in the state directory of the user.',
+        ),
       sizeLimit: size(64 * 2 ** 20, '64Mi')
         .prefault('512Mi')
         .describe('The most that the spool may hold; when it is full, nothing passes.'),
@@ -181,7 +172,9 @@ export const configurationSchema = section({
       ),
   }).prefault({}),
   drain: section({
-    timeout: duration.prefault('25s').describe('How long running exchanges may take to end at shutdown.'),
+    timeout: duration(0, '0s')
+      .prefault('25s')
+      .describe('How long running exchanges may take to end at shutdown.'),
   }).prefault({}),
   limits: section({
     memory: size(16 * 2 ** 20, '16Mi')
