@@ -42,6 +42,7 @@ const NO_FACTS: SessionFacts = {
 };
 const ALLOWED = { action: 'allow', rule: null } as const;
 const NO_CALLS: Call[] = [];
+const NO_RESULTS: readonly never[] = [];
 
 /** What a `result` line says; nulls where the call is not known to this process. */
 type Result = Omit<SettledOperation, 'operation' | 'callExchange' | 'method' | 'durationUs'> & {
@@ -295,7 +296,8 @@ export class Exchange {
   append(tails: LineTail[], durable: Durable, closing = false): void {
     const partsAfter = this.#parts;
     const bytesOutAfter = this.bytesOut;
-    const results = this.#taken;
+    // Never the list that later results are put into: they would count as part of this append too.
+    const results = this.#taken.length === 0 ? NO_RESULTS : this.#taken;
     if (results.length > 0) this.#taken = [];
     this.#unanswered++;
     this.context.spool.append(
