@@ -57,10 +57,12 @@ describe.skipIf(obstacle !== null)(`a small disk${obstacle === null ? '' : ` (${
     const handle = await open(file, 'w');
     await disk.freeze();
     let synced = false;
-    const waiting = handle.write('late').then(async () => {
+    const write = async () => {
+      await handle.write('late');
       await handle.datasync();
       synced = true;
-    });
+    };
+    const waiting = write();
     // Something else that takes a while passes first: the frozen disk still answers reads.
     for (let read = 0; read < 20; read += 1) await readFile('/proc/self/stat');
     execFileSync('sync', ['--version']);
