@@ -1,42 +1,182 @@
 /**
- * Owns the decision whether exchanges may begin.
- * Invariant: closed means that no exchange begins; every closing has a reason that clients, probes and status give alike.
+ * Owns the decision whether exchanges may begin: Open, Degraded (they may, but the store is in trouble), Closed, or FailOpen (they may,
+ * unrecorded, because the configuration says so).
+ * Invariants: closed means that no exchange begins; every state but Open has a reason that clients, probes, status, metrics and logs give
+ * alike; worse comes at once, better only when it has lasted (hysteresis), so that a store that comes and goes does not swing the gate.
  */
+import type { StoreErrorCode } from '@mcp-recorder/recording/store/object-store';
+import { type Obstacle, OBSTACLE_HINTS } from './spool/append-queue.ts';
 
-export type GateReason = 'starting' | 'spool_full' | 'spool_failed' | 'drained';
+/** What is wrong with the way to the store; `store_lag`: uploads work, and are too slow. */
+export type StoreReason = `store_${Exclude<StoreErrorCode, 'not_found'>}` | 'store_lag';
+export type GateReason = 'starting' | 'drained' | 'spool_stalled' | Obstacle['reason'] | StoreReason;
+
+export interface GateCause {
+  reason: GateReason;
+  /** What is wrong, a sentence without its full stop. */
+  message: string;
+  /** What a person can do about it. */
+  hint: string;
+}
 
 export type GateState =
-  | { state: 'Open'; sinceMs: number }
-  | { state: 'Closed'; sinceMs: number; reason: GateReason; message: string };
+  | { state: 'Open'; sinceMs: number; cause: null }
+  | { state: 'Degraded' | 'Closed' | 'FailOpen'; sinceMs: number; cause: GateCause };
+
+/** The way to the store, as it is now. */
+export interface StoreHealth {
+  /** For how long it has been failing or silent: since the start of the oldest attempt without a success after it (ms); 0 = it has not. */
+  troubleMs: number;
+  /** Its last attempt has failed. */
+  failing: boolean;
+  /** How far the store is behind the disk (ms). */
+  lagMs: number;
+  /** It has taken nothing since this process began. */
+  unproven: boolean;
+  /** Why, as far as it is known. */
+  cause: GateCause | null;
+}
+
+export interface GateOptions {
+  /** How long the store may be in trouble, and how far behind, before the gate closes (ms). */
+  maxUploadLagMs: number;
+  onFailure: 'Closed' | 'Open';
+  /** Called after each change of state or reason. */
+  onChange(state: GateState): void;
+  /** Monotonic. */
+  nowMs(): number;
+}
 
 export interface Gate {
   readonly current: GateState;
-  open(): void;
-  close(reason: GateReason, message: string): void;
+  /** What keeps the spool from being written, or null. */
+  observeSpool(obstacle: Obstacle | { reason: 'spool_stalled'; message: string } | null): void;
+  observeStore(health: StoreHealth): void;
+  /** Nothing begins any more. */
+  drained(): void;
 }
 
-/** A gate that is closed until it is opened. @param onChange called after each change of state or reason */
-export function createGate(onChange: (state: GateState) => void, nowMs: () => number = Date.now): Gate {
-  let current: GateState = {
-    state: 'Closed',
-    sinceMs: nowMs(),
-    reason: 'starting',
-    message: 'the recorder is starting',
-  };
-  function change(next: GateState): void {
-    current = next;
-    onChange(next);
+/** Behind by this share of `maxUploadLag` the gate says Degraded, and below it a closed gate may open. */
+export const DEGRADED_SHARE = 0.5;
+/** A better state must have lasted so long before it is believed (ms). */
+export const SETTLE_MS = 1_000;
+
+const STALL_HINT =
+  'The disk under the spool directory does not answer: look at the kernel log. Calls wait until it does.';
+const STARTING: GateCause = {
+  reason: 'starting',
+  message: 'the recorder is starting: the store has not answered yet',
+  hint: 'Wait a moment.',
+};
+const DRAINED: GateCause = {
+  reason: 'drained',
+  message: 'the recorder has stopped',
+  hint: 'Send the request to another instance.',
+};
+
+/** Whether the cause lies outside of this process's pod, so that taking the pod out of service would help nobody. */
+export function isShared({ reason }: GateCause): boolean {
+  return reason.startsWith('store_');
+}
+
+/** A gate that is closed (`starting`) until spool and store have been observed. */
+export function createGate(options: GateOptions): Gate {
+  const { maxUploadLagMs, onFailure, onChange, nowMs } = options;
+  let spool: Obstacle | { reason: 'spool_stalled'; message: string } | null = null;
+  let store: StoreHealth | null = null;
+  let isDrained = false;
+  /** How bad the store is held to be: 0 well, 1 in trouble, 2 past its bound. */
+  let level = 0;
+  let betterSinceMs: number | null = null;
+  /** The last cause that was known: a store that has come back is named until its return has lasted. */
+  let lastCause: GateCause | null = null;
+  let current: GateState = { state: 'Closed', sinceMs: Date.now(), cause: STARTING };
+
+  function levelOf({ troubleMs, lagMs, failing, unproven }: StoreHealth): number {
+    const behindMs = Math.max(troubleMs, lagMs);
+    if (behindMs >= maxUploadLagMs || (unproven && failing)) return 2;
+    return failing || behindMs >= maxUploadLagMs * DEGRADED_SHARE ? 1 : 0;
   }
+
+  /** Takes a worse level at once, a better one when it has lasted. From past the bound, half of it counts as better whatever fails. */
+  function settleLevel(health: StoreHealth): void {
+    const seen = levelOf(health);
+    const behindMs = Math.max(health.troubleMs, health.lagMs);
+    const better = seen < level && (level < 2 || behindMs < maxUploadLagMs * DEGRADED_SHARE);
+    if (seen > level) level = seen;
+    if (!better) betterSinceMs = null;
+    else if (betterSinceMs === null) betterSinceMs = nowMs();
+    else if (nowMs() - betterSinceMs >= SETTLE_MS) {
+      level = seen;
+      betterSinceMs = null;
+    }
+    const lags = health.lagMs >= maxUploadLagMs * DEGRADED_SHARE;
+    if (level === 0) lastCause = null;
+    else lastCause = health.cause ?? (lags || lastCause === null ? lagCause(health) : lastCause);
+  }
+
+  function lagCause({ lagMs }: StoreHealth): GateCause {
+    return {
+      reason: 'store_lag',
+      message: `the store is ${(lagMs / 1000).toFixed(1)} s behind`,
+      hint: 'Uploads are too slow for the traffic: look at the network and at the store, or raise recording.maxUploadLag.',
+    };
+  }
+
+  function decide(): { state: GateState['state']; cause: GateCause | null } {
+    if (isDrained) return { state: 'Closed', cause: DRAINED };
+    if (spool !== null) {
+      const full = spool.reason === 'spool_full' && lastCause !== null;
+      const cause = full ? withSpoolFull(lastCause as GateCause, spool.message) : spoolCause(spool);
+      return { state: onFailure === 'Open' ? 'FailOpen' : 'Closed', cause };
+    }
+    if (store === null) return { state: 'Closed', cause: STARTING };
+    if (level === 0) return { state: 'Open', cause: null };
+    // What is on disk here is recorded: only who asked that nothing passes is stopped by the store alone.
+    const closes = level === 2 && onFailure === 'Closed';
+    return { state: closes ? 'Closed' : 'Degraded', cause: lastCause };
+  }
+
+  function update(): void {
+    const { state, cause } = decide();
+    if (state === current.state && cause?.reason === current.cause?.reason) {
+      // The words may say more by now.
+      if (cause !== null && current.state !== 'Open') current = { ...current, cause };
+      return;
+    }
+    const sinceMs = state === current.state ? current.sinceMs : Date.now();
+    current =
+      state === 'Open' || cause === null
+        ? { state: 'Open', sinceMs, cause: null }
+        : { state, sinceMs, cause };
+    onChange(current);
+  }
+
   return {
     get current() {
       return current;
     },
-    open() {
-      if (current.state !== 'Open') change({ state: 'Open', sinceMs: nowMs() });
+    observeSpool(obstacle) {
+      spool = obstacle;
+      update();
     },
-    close(reason, message) {
-      if (current.state === 'Closed' && current.reason === reason) return;
-      change({ state: 'Closed', sinceMs: nowMs(), reason, message });
+    observeStore(health) {
+      store = health;
+      settleLevel(health);
+      update();
+    },
+    drained() {
+      isDrained = true;
+      update();
     },
   };
+}
+
+function spoolCause({ reason, message }: NonNullable<Parameters<Gate['observeSpool']>[0]>): GateCause {
+  return { reason, message, hint: reason === 'spool_stalled' ? STALL_HINT : OBSTACLE_HINTS[reason] };
+}
+
+/** A spool that is full because the store takes nothing is the store's fault, and shared with all other pods. */
+function withSpoolFull(cause: GateCause, full: string): GateCause {
+  return { ...cause, message: `${cause.message}; meanwhile ${full}` };
 }

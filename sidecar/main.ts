@@ -1,6 +1,6 @@
 /**
  * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
- * Invariant: it passes exchanges only when its spool can be written, and it is drained in the order listener, spool, status.
+ * Invariant: it passes exchanges only while its gate lets them, and it is drained in the order listener, spool, status.
  */
 import { encodePrincipal } from '@mcp-recorder/recording/format/encode';
 import type { Principal } from '@mcp-recorder/recording/format/line';
@@ -12,16 +12,18 @@ import type { Configuration } from './config/schema.ts';
 import { createDenials } from './denials.ts';
 import { createOperationTable, type SettledOperation } from './exchange/operations.ts';
 import { createSessionNamer } from './exchange/session.ts';
-import { createGate, type Gate } from './gate.ts';
+import { createGaps } from './gaps.ts';
+import { createGate, type Gate, type GateState, isShared } from './gate.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
-import { createListener } from './proxy/listener.ts';
+import { createListener, type Listener } from './proxy/listener.ts';
 import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
 import { createReport, type DrainReport } from './report.ts';
-import type { LineTail } from './spool/spool.ts';
+import type { AckPolicy } from './spool/acks.ts';
+import type { LineTail, Spool } from './spool/spool.ts';
 import { createStatusServer } from './status.ts';
 
 export type { DrainReport, RecorderParts };
@@ -61,16 +63,23 @@ export async function startRecorder(
   const newId = createUlidFactory();
   const stream = newId();
   const report = createReport(configuration, stream, log);
-  const gate = createGate((state) => {
-    if (state.state === 'Open') log.info({ gate: 'Open' }, 'the gate is open: exchanges pass');
-    else log.warn({ gate: 'Closed', reason: state.reason }, `the gate is closed: ${state.message}`);
+  const { commit, onFailure, maxUploadLagMs } = configuration.recording;
+  /** What the gate's changes act on, once it is there. */
+  const live: { spool: Spool | null; listener: Listener | null } = { spool: null, listener: null };
+  const gate = createGate({
+    maxUploadLagMs,
+    onFailure,
+    nowMs: () => clock.monotonicUs() / 1000,
+    onChange: gateChanged,
   });
   const metrics = createMetrics({
     activeExchanges: () => listener.active,
     activeStreams: () => listener.streams,
-    gateOpen: () => gate.current.state === 'Open',
+    gate: () => gate.current.state,
     spool: () => spool.status(),
+    storeFailing: () => recording.watch?.health(0).failing ?? false,
   });
+  const gaps = onFailure === 'Open' ? createGaps(report.now, metrics.exchangeUnrecorded) : null;
   const denials = createDenials(report.now);
   const recording = await openRecording(configuration, parts, {
     stream,
@@ -81,11 +90,14 @@ export async function startRecorder(
     report,
   });
   const { spool } = recording;
+  live.spool = spool;
+  applyAckPolicy();
   const operations = createOperationTable({ nowUs: clock.monotonicUs });
 
   const context: ProxyContext = {
     spool,
     gate,
+    gaps,
     upstream: createUpstream({ origin: new URL(configuration.server.origin) }),
     operations,
     sessions: createSessionNamer({ key: recording.sessionKey, nowMs: Date.now }),
@@ -108,10 +120,19 @@ export async function startRecorder(
     throw error;
   }
   const listener = await createListener(context, configuration.listen).catch(abandonStart);
+  live.listener = listener;
   const status = await createStatusServer({
     listen: configuration.status.listen,
     readiness: () => readiness(gate, context.draining),
-    status: () => report.status(gate.current, spool.status(), context.draining),
+    status: () =>
+      report.status({
+        gate: gate.current,
+        spool: spool.status(),
+        watch: recording.watch,
+        uploads: recording.uploads(),
+        unrecorded: gaps?.total ?? null,
+        draining: context.draining,
+      }),
     registry: metrics.registry,
   }).catch(async (error: unknown) => {
     await listener.drain(0);
@@ -119,9 +140,34 @@ export async function startRecorder(
   });
   const denialTimer = setInterval(() => {
     // While nothing can be written they are counted on: as lines they would take the room that is kept for ends.
-    if (denials.waiting && gate.current.state === 'Open') appendUncarried(denials.take());
+    if (gate.current.state !== 'Open' && gate.current.state !== 'Degraded') return;
+    if (denials.waiting) appendUncarried(denials.take());
+    recordGap();
   }, DENIALS_MS);
   const expiryTimer = setInterval(() => recordUncarried(operations.expire()), EXPIRY_MS);
+
+  /** What a change of the gate means for those who wait, and for the log. */
+  function gateChanged({ state, cause }: GateState): void {
+    if (cause === null) log.info({ gate: state }, 'the gate is open: exchanges pass');
+    else {
+      const { reason, message, hint } = cause;
+      log.warn({ gate: state, reason, hint }, `the gate is ${GATE_WORDS[state]}: ${message}`);
+    }
+    if (state === 'Closed') metrics.gateClosed(cause.reason);
+    applyAckPolicy();
+    // What went on unrecorded must not go on so for as long as a stream lasts.
+    if (gaps !== null && state !== 'FailOpen') live.listener?.cutUnrecordedStreams();
+  }
+
+  function applyAckPolicy(): void {
+    if (commit === 'ObjectStorage') live.spool?.setAckPolicy(ackPolicy(gate.current, onFailure));
+  }
+
+  /** States a gap that is over. */
+  function recordGap(): void {
+    const line = gaps?.take() ?? null;
+    if (line !== null) appendUncarried([line]);
+  }
 
   /** Appends lines that belong to no exchange; those that are lost with a failed sync once more, until the spool takes none. */
   function appendUncarried(tails: LineTail[]): void {
@@ -143,11 +189,18 @@ export async function startRecorder(
 
   async function drain(): Promise<DrainReport> {
     log.info({ stream }, 'draining');
+    // When the time that calls are given has passed, those that wait for the store have nothing to wait for.
+    const late = setTimeout(() => {
+      live.spool = null;
+      spool.setAckPolicy({ kind: 'refuse', message: 'the recorder is shutting down' });
+    }, configuration.drain.timeoutMs);
     await listener.drain(configuration.drain.timeoutMs);
+    clearTimeout(late);
     clearInterval(denialTimer);
     clearInterval(expiryTimer);
     recordUncarried(operations.drain());
-    gate.close('drained', 'the recorder has stopped');
+    recordGap();
+    gate.drained();
     const { uploaded } = await spool.drain(UPLOAD_MS);
     context.upstream.close();
     await recording.close();
@@ -168,10 +221,27 @@ export async function startRecorder(
   };
 }
 
-/** Ready while exchanges may begin; a recorder that drains wants no new ones. */
-function readiness(gate: Gate, draining: boolean): { ready: boolean; reasons: string[] } {
+const GATE_WORDS = {
+  Open: 'open',
+  Degraded: 'degraded',
+  Closed: 'closed',
+  FailOpen: 'failing open',
+} as const;
+
+/** With commit mode `ObjectStorage`: nothing waits for a store that has been given up. */
+function ackPolicy({ state, cause }: GateState, onFailure: 'Closed' | 'Open'): AckPolicy {
+  if (state === 'Closed') return { kind: 'refuse', message: cause.message };
+  // Who wants calls to pass whatever happens is served with what the disk has, as long as the store is in trouble.
+  return onFailure === 'Open' && state !== 'Open' ? { kind: 'pass' } : { kind: 'wait' };
+}
+
+/**
+ * Ready while exchanges may begin; a recorder that drains wants no new ones. What keeps all pods alike from it leaves each of them ready:
+ * a client is then told the reason, where otherwise no pod would answer.
+ */
+function readiness({ current }: Gate, draining: boolean): { ready: boolean; reasons: string[] } {
   if (draining) return { ready: false, reasons: ['draining: the recorder is stopping'] };
-  const { current } = gate;
-  if (current.state === 'Open') return { ready: true, reasons: [] };
-  return { ready: false, reasons: [`${current.reason}: ${current.message}`] };
+  const { state, cause } = current;
+  if (cause === null) return { ready: true, reasons: [] };
+  return { ready: state !== 'Closed' || isShared(cause), reasons: [`${cause.reason}: ${cause.message}`] };
 }

@@ -4,6 +4,7 @@
  */
 import type { EndHow, Outcome } from '@mcp-recorder/recording/format/line';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { GateReason, GateState } from './gate.ts';
 import type { SpoolStatus } from './spool/spool.ts';
 
 /** Everything that is counted; read by the registry when it is scraped. */
@@ -17,9 +18,14 @@ export interface Metrics {
   /** One fdatasync of the spool. */
   synced(durationMs: number): void;
   segmentSealed(): void;
-  segmentUploaded(): void;
+  /** @param durationMs of the attempt that brought it there */
+  segmentUploaded(durationMs: number): void;
+  /** The gate has closed. */
+  gateClosed(reason: GateReason): void;
   uploadFailed(): void;
   streamRecovered(): void;
+  /** An exchange passed without being recorded whole (`recording.onFailure: Open`). */
+  exchangeUnrecorded(): void;
   /** An `endpoint` event named another origin: clients would be led around the recorder. */
   endpointAlarm(): void;
 }
@@ -29,8 +35,9 @@ export interface MetricSources {
   activeExchanges(): number;
   /** Exchanges whose response is an open event stream. */
   activeStreams(): number;
-  gateOpen(): boolean;
-  spool(): Pick<SpoolStatus, 'watermarks' | 'bytes' | 'sizeLimit' | 'quarantined'>;
+  gate(): GateState['state'];
+  spool(): Pick<SpoolStatus, 'watermarks' | 'bytes' | 'sizeLimit' | 'quarantined' | 'lagMs'>;
+  storeFailing(): boolean;
 }
 
 /** Methods of all revisions of the protocol; any other text is counted as `other`. */
@@ -62,6 +69,10 @@ const KNOWN_METHODS = new Set([
 
 /** From a page cache that lies to a disk that is about to fail. */
 const SYNC_BUCKETS_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
+
+/** From a store in the same rack to one that is about to be given up. */
+const UPLOAD_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const GATE_STATES: readonly GateState['state'][] = ['Open', 'Degraded', 'Closed', 'FailOpen'];
 
 /** The recorder's metrics, in a registry of their own. */
 export function createMetrics(sources: MetricSources): Metrics {
@@ -108,10 +119,39 @@ export function createMetrics(sources: MetricSources): Metrics {
     registers,
   });
 
+  const uploads = new Histogram({
+    name: 'mcp_recorder_upload_duration_seconds',
+    help: 'Time of each attempt that brought a segment to the store.',
+    buckets: UPLOAD_BUCKETS_SECONDS,
+    registers,
+  });
+
   gauge('active_exchanges', 'Exchanges in flight.', sources.activeExchanges);
   gauge('active_streams', 'Exchanges in flight whose response is an event stream.', sources.activeStreams);
   gauge('gate_open', '1 while exchanges may begin, 0 while nothing passes.', () =>
-    Number(sources.gateOpen()),
+    Number(sources.gate() !== 'Closed'),
+  );
+  const gateState = new Gauge({
+    name: 'mcp_recorder_gate_state',
+    help: '1 for the state that the gate is in, 0 for the others.',
+    labelNames: ['state'],
+    registers: [],
+    collect() {
+      for (const state of GATE_STATES) this.labels(state).set(Number(sources.gate() === state));
+    },
+  });
+  registry.registerMetric(gateState);
+  const closings = new Counter({
+    name: 'mcp_recorder_gate_closed_total',
+    help: 'Times that the gate closed, by reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  gauge('store_failing', '1 while the way to the store fails.', () => Number(sources.storeFailing()));
+  gauge(
+    'store_lag_seconds',
+    'How long the oldest line that the store has not confirmed has been on disk here.',
+    () => sources.spool().lagMs / 1000,
   );
   gauge('spool_bytes', 'Bytes of the spool on disk.', () => sources.spool().bytes);
   gauge('spool_limit_bytes', 'Bytes that the spool may hold.', () => sources.spool().sizeLimit);
@@ -135,6 +175,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   );
   const refusalCounts = createChildren((reason: string) => refusals.labels(reason));
 
+  const uploaded = counter('segments_uploaded_total', 'Segments confirmed by the object store.');
+
   return {
     registry,
     exchangeEnded: (how) => exchangeCounts(how).inc(),
@@ -143,7 +185,11 @@ export function createMetrics(sources: MetricSources): Metrics {
     denied: (reason) => refusalCounts(reason).inc(),
     synced: (durationMs) => syncs.observe(durationMs / 1000),
     segmentSealed: counter('segments_sealed_total', 'Segments sealed.'),
-    segmentUploaded: counter('segments_uploaded_total', 'Segments confirmed by the object store.'),
+    segmentUploaded(durationMs) {
+      uploaded();
+      uploads.observe(durationMs / 1000);
+    },
+    gateClosed: (reason) => closings.labels(reason).inc(),
     uploadFailed: counter(
       'upload_failures_total',
       'Attempts to store a segment that failed; each is retried.',
@@ -151,6 +197,10 @@ export function createMetrics(sources: MetricSources): Metrics {
     streamRecovered: counter(
       'streams_recovered_total',
       'Streams of dead processes that were sealed at start.',
+    ),
+    exchangeUnrecorded: counter(
+      'unrecorded_exchanges_total',
+      'Exchanges that passed without being recorded whole, because recording.onFailure is Open.',
     ),
     endpointAlarm: counter('endpoint_alarms_total', 'Endpoint events that lead clients around the recorder.'),
   };

@@ -3,6 +3,7 @@
  * Invariant: the stream's private key is made here and never leaves the memory of this process.
  */
 import { generateKeyPairSync } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '@mcp-recorder/recording/format/time';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
@@ -16,8 +17,10 @@ import type { Report } from './report.ts';
 import { loadSessionKey } from './session-key.ts';
 import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
-import { openSpool } from './spool/open-spool.ts';
+import type { Obstacle } from './spool/append-queue.ts';
+import { openSpool, type SpoolControl } from './spool/open-spool.ts';
 import type { Spool } from './spool/spool.ts';
+import { createStoreWatch, type StoreWatch } from './store-watch.ts';
 import { createUploader } from './upload.ts';
 import { VERSION } from './version.ts';
 
@@ -35,6 +38,10 @@ export interface RecorderParts {
 export interface Recording {
   spool: Spool;
   sessionKey: Buffer;
+  /** What is known of the way to the store; null when nothing is recorded. */
+  watch: StoreWatch | null;
+  /** What the uploader has to do. */
+  uploads(): { waiting: number; inFlight: number };
   /** Stops uploading. The spool has been drained. */
   close(): Promise<void>;
 }
@@ -48,38 +55,70 @@ interface Surroundings {
   report: Report;
 }
 
+/** How long a start waits for the store's first answer before clients may connect to a gate that is still closed (ms). */
+const FIRST_ANSWER_MS = 2_000;
+/** Segments are sealed at this age (ms), or earlier when the store may not be so far behind. */
+const SEAL_AFTER_MS = 5_000;
+const SEAL_SHARE = 1 / 4;
+/** A sync that takes longer than this is a disk that does not answer (ms). */
+const STALL_MS = 5_000;
+const STALL_LOOK_MS = 500;
+
 /**
- * Opens the recording of one stream and, when lines can be written, the gate.
+ * Opens the recording of one stream, and tells the gate of spool and store from then on.
  * @throws SpoolDirectoryError; Error when the session key is damaged
  */
 export async function openRecording(
   configuration: Configuration,
   parts: RecorderParts,
-  { stream, clock, gate, metrics, denials, report }: Surroundings,
+  surroundings: Surroundings,
 ): Promise<Recording> {
+  const { gate } = surroundings;
   if (parts.spool !== undefined) {
-    gate.open();
-    return { spool: parts.spool, sessionKey: Buffer.alloc(32), close: async () => {} };
+    gate.observeStore({ troubleMs: 0, failing: false, lagMs: 0, unproven: false, cause: null });
+    const uploads = () => ({ waiting: 0, inFlight: 0 });
+    return { spool: parts.spool, sessionKey: Buffer.alloc(32), watch: null, uploads, close: async () => {} };
   }
+  const { stream, clock, metrics, denials, report } = surroundings;
   const files = parts.files ?? nodeSpoolFiles;
   const store = parts.store ?? openStore(configuration.storage);
+  const { commit, maxUploadLagMs } = configuration.recording;
   const { directory, sizeLimitBytes, allowTmpfs } = configuration.recording.spool;
+  const nowMs = () => clock.monotonicUs() / 1000;
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   await files.makeDirectory(directory);
   const session = await loadSessionKey(directory, files);
+  let opened: SpoolControl | null = null;
+  let obstacle: Obstacle | null = null;
+  const observe = () => gate.observeStore(watch.health(opened?.status().lagMs ?? 0));
+  const watch = createStoreWatch({
+    store,
+    maxUploadLagMs,
+    nowMs,
+    onProblem: ({ message, hint, reason }) => report.failed(message, hint, reason),
+    onReturn: (sinceMs) => uploader.resume(sinceMs),
+    onChange: observe,
+  });
   const uploader = createUploader({
     store,
+    watch,
+    nowMs,
     read: (object) => spool.objectBytes(object),
-    confirmed(object) {
-      metrics.segmentUploaded();
+    confirmed(object, durationMs) {
+      metrics.segmentUploaded(durationMs);
       report.uploaded(object.key);
       spool.confirm(object);
     },
     onFailure(message, hint) {
       metrics.uploadFailed();
-      report.failed(message, hint);
+      report.failed(message, hint, 'upload');
     },
   });
+  async function abandon(error: unknown): Promise<never> {
+    await uploader.close();
+    await watch.close();
+    throw error;
+  }
   const spool = await openSpool({
     directory,
     stream,
@@ -92,18 +131,23 @@ export async function openRecording(
       image: null,
       recorder: VERSION,
       config: configuration.digest,
-      commit: configuration.recording.commit,
+      commit,
       public_key: `ed25519:${publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64')}`,
       session_key_id: session.id,
     },
     privateKey,
     files,
     clock,
-    limits: { ...parts.limits, sizeLimit: sizeLimitBytes },
+    commit,
+    limits: {
+      sealAfterMs: Math.min(SEAL_AFTER_MS, maxUploadLagMs * SEAL_SHARE),
+      ...parts.limits,
+      sizeLimit: sizeLimitBytes,
+    },
     allowTmpfs,
     onWritable(state) {
-      if (state.writable) gate.open();
-      else gate.close(state.reason, state.message);
+      obstacle = state.writable ? null : state;
+      gate.observeSpool(obstacle);
     },
     beforeSeal() {
       const tails = denials.take();
@@ -117,11 +161,36 @@ export async function openRecording(
     },
     onSync: (durationUs) => metrics.synced(durationUs / 1000),
     onProblem: (message) =>
-      report.failed(message, 'Look at the disk under the spool directory; the recorder goes on trying.'),
-  });
-  // `onWritable` has said so by now when it can't be written.
-  if (gate.current.state === 'Closed' && gate.current.reason === 'starting') gate.open();
-  return { spool, sessionKey: session.key, close: async () => uploader.close() };
+      report.failed(
+        message,
+        'Look at the disk under the spool directory; the recorder goes on trying.',
+        'spool',
+      ),
+  }).catch(abandon);
+  opened = spool;
+  const stallTimer = setInterval(() => {
+    if (obstacle !== null) return;
+    const { syncingMs } = spool.status();
+    const message = `a sync of the spool has not ended for ${Math.round(syncingMs / 1000)} s`;
+    gate.observeSpool(syncingMs < STALL_MS ? null : { reason: 'spool_stalled', message });
+  }, STALL_LOOK_MS);
+  const waited = new AbortController();
+  await Promise.race([
+    watch.proven,
+    pause(FIRST_ANSWER_MS, undefined, { signal: waited.signal }).catch(() => {}),
+  ]);
+  waited.abort();
+  return {
+    spool,
+    sessionKey: session.key,
+    watch,
+    uploads: () => ({ waiting: uploader.waiting, inFlight: uploader.inFlight }),
+    async close() {
+      clearInterval(stallTimer);
+      await uploader.close();
+      await watch.close();
+    },
+  };
 }
 
 function openStore(storage: Storage): ObjectStore {

@@ -9,6 +9,7 @@ import type { GateState } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { ProxyMetrics } from './proxy/context.ts';
 import type { SpoolStatus } from './spool/spool.ts';
+import type { StoreWatch } from './store-watch.ts';
 import { VERSION } from './version.ts';
 
 export interface DrainReport {
@@ -23,23 +24,39 @@ export interface DrainReport {
   uploaded: boolean;
 }
 
+/** What the parts of a recorder say of themselves. */
+export interface StatusFacts {
+  gate: GateState;
+  spool: SpoolStatus;
+  watch: StoreWatch | null;
+  uploads: { waiting: number; inFlight: number };
+  /** Exchanges that passed unrecorded; null where that can't happen. */
+  unrecorded: number | null;
+  draining: boolean;
+}
+
 export interface Report {
   /** The wall clock as the format writes it. */
   now(): string;
   uploaded(key: string): void;
-  failed(message: string, hint: string): void;
+  /** @param kind repeats of the same kind are logged only now and then */
+  failed(message: string, hint: string, kind: string): void;
   /** The metrics, with this report counting too. */
   counting(metrics: Metrics): ProxyMetrics;
-  status(gate: GateState, spool: SpoolStatus, draining: boolean): object;
+  status(facts: StatusFacts): object;
   drained(lines: number, uploaded: boolean): DrainReport;
 }
+
+/** A failure that goes on is logged once in this time (ms), with how often it came meanwhile. */
+const REPEAT_MS = 30_000;
 
 export function createReport(configuration: Configuration, stream: string, log: Logger): Report {
   const startedMs = Date.now();
   const counts = { exchanges: 0, operations: 0, segments: 0 };
   let lastUpload: { key: string; time: string } | null = null;
   let lastError: { message: string; hint: string; time: string } | null = null;
-  const now = (): string => formatMicros(Date.now() * 1000);
+  const logged = new Map<string, { atMs: number; repeated: number }>();
+  const now = (): string => timeOf(Date.now());
 
   return {
     now,
@@ -47,10 +64,16 @@ export function createReport(configuration: Configuration, stream: string, log: 
       counts.segments++;
       lastUpload = { key, time: now() };
     },
-    failed(message, hint) {
-      // One line for each failure that is news; repeats are in the metrics.
-      if (lastError?.message !== message) log.error({ hint }, message);
+    failed(message, hint, kind) {
       lastError = { message, hint, time: now() };
+      const before = logged.get(kind);
+      const atMs = performance.now();
+      if (before !== undefined && atMs - before.atMs < REPEAT_MS) {
+        before.repeated++;
+        return;
+      }
+      log.error({ hint, ...(before?.repeated ? { repeated: before.repeated } : {}) }, message);
+      logged.set(kind, { atMs, repeated: 0 });
     },
     counting: (metrics) => ({
       exchangeEnded(how) {
@@ -64,7 +87,7 @@ export function createReport(configuration: Configuration, stream: string, log: 
       denied: metrics.denied,
       endpointAlarm: metrics.endpointAlarm,
     }),
-    status: (gate, spool, draining) => ({
+    status: ({ gate, spool, watch, uploads, unrecorded, draining }) => ({
       version: VERSION,
       uptime_seconds: Math.round((Date.now() - startedMs) / 1000),
       server: configuration.server.url,
@@ -73,12 +96,26 @@ export function createReport(configuration: Configuration, stream: string, log: 
       draining,
       gate: {
         state: gate.state,
-        since: formatMicros(gate.sinceMs * 1000),
-        ...(gate.state === 'Closed' ? { reason: gate.reason, message: gate.message } : {}),
+        since: timeOf(gate.sinceMs),
+        reason: gate.cause?.reason ?? null,
+        message: gate.cause?.message ?? null,
+        hint: gate.cause?.hint ?? null,
+        unrecorded_exchanges: unrecorded,
       },
       stream: spool.stream,
       watermarks: spool.watermarks,
+      store: {
+        location: configuration.storage.location,
+        commit: configuration.recording.commit,
+        immutability: watch?.facts?.immutability ?? null,
+        versioned: watch?.facts?.versioned ?? null,
+        notes: watch?.facts?.notes ?? [],
+        ...storeStatus(watch, spool),
+        waiting: uploads.waiting,
+        in_flight: uploads.inFlight,
+      },
       spool: {
+        directory: configuration.recording.spool.directory,
         bytes: spool.bytes,
         size_limit_bytes: spool.sizeLimit,
         sealed_waiting: spool.sealedWaiting,
@@ -90,5 +127,31 @@ export function createReport(configuration: Configuration, stream: string, log: 
       last_error: lastError,
     }),
     drained: (lines, uploaded) => ({ stream, lines, ...counts, uploaded }),
+  };
+}
+
+function timeOf(epochMs: number): string {
+  return formatMicros(epochMs * 1000);
+}
+
+/** What `/status` says of the way to the store. */
+function storeStatus(watch: StoreWatch | null, spool: SpoolStatus): object {
+  if (watch === null) return {};
+  const { failing, troubleMs } = watch.health(spool.lagMs);
+  const { lastProblem, lastSuccessMs } = watch;
+  return {
+    healthy: !failing,
+    failing_since: failing ? timeOf(Date.now() - troubleMs) : null,
+    last_success: lastSuccessMs === null ? null : timeOf(lastSuccessMs),
+    lag_ms: Math.round(spool.lagMs),
+    last_error:
+      lastProblem === null
+        ? null
+        : {
+            reason: lastProblem.reason,
+            message: lastProblem.message,
+            hint: lastProblem.hint,
+            time: timeOf(lastProblem.timeMs),
+          },
   };
 }

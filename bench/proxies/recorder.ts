@@ -50,8 +50,11 @@ function createForgetfulSpool(): Spool {
       sizeLimit: 0,
       sealedWaiting: 0,
       quarantined: 0,
+      lagMs: 0,
+      syncingMs: 0,
       lastProblem: null,
     }),
+    setAckPolicy() {},
     drain: async () => ({ uploaded: true, left: 0 }),
   };
 }

@@ -5,6 +5,7 @@ import type { Clock } from '@mcp-recorder/recording/format/time';
 import type { Denials } from '../denials.ts';
 import type { OperationTable } from '../exchange/operations.ts';
 import type { SessionNamer } from '../exchange/session.ts';
+import type { Gaps } from '../gaps.ts';
 import type { Gate } from '../gate.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -17,6 +18,8 @@ export type ProxyMetrics = Pick<Metrics, 'exchangeEnded' | 'operationEnded' | 'd
 export interface ProxyContext {
   readonly spool: Spool;
   readonly gate: Gate;
+  /** Null: what can't be recorded does not pass. */
+  readonly gaps: Gaps | null;
   readonly upstream: Upstream;
   readonly operations: OperationTable;
   readonly sessions: SessionNamer;

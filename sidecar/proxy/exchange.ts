@@ -89,6 +89,9 @@ export class Exchange {
   #told = false;
   #toldSession: Session | null = null;
   #whenAnswered: (() => void) | null = null;
+  /** It met a gap: nothing more of it is recorded. */
+  #unrecorded = false;
+  #leftGap = false;
   /** Calls that have no room on the line of their body. */
   #crowded: { sender: Sender; calls: Call[] }[] = [];
 
@@ -226,7 +229,7 @@ export class Exchange {
   takeEnd(tails: LineTail[], ending: Ending): void {
     const { operations, clock, metrics } = this.context;
     const { how, status } = ending;
-    if (!this.ended) metrics.exchangeEnded(how);
+    if (!this.ended && !this.#unrecorded) metrics.exchangeEnded(how);
     this.ended = true;
     this.#settled.push(...operations.exchangeEnded(this.open, { ...ending, protocol: this.protocol }));
     this.takeResults(tails);
@@ -300,33 +303,64 @@ export class Exchange {
     const results = this.#taken.length === 0 ? NO_RESULTS : this.#taken;
     if (results.length > 0) this.#taken = [];
     this.#unanswered++;
+    const answered = (error: SpoolError | null): void => {
+      this.#unanswered--;
+      if (error === null || error.durableLines === tails.length) {
+        this.#durableParts = partsAfter;
+        this.#durableBytesOut = bytesOutAfter;
+        for (const { operation, method, outcome } of results) {
+          if (operation !== null) this.context.metrics.operationEnded(method, outcome);
+        }
+      } else {
+        this.#parts = this.#durableParts += error.durableLines;
+        this.bytesOut = this.#durableBytesOut;
+        this.#told = false;
+        this.#toldSession = null;
+        // Of lines that were lost only in part it is not known which; a result must not stand twice.
+        if (error.durableLines === 0) this.#settled = [...results, ...this.#settled];
+      }
+      durable(error);
+      if (this.#unanswered > 0) return;
+      if (this.#unrecorded && this.ended) this.#leaveGap();
+      if (this.#whenAnswered !== null) {
+        const then = this.#whenAnswered;
+        this.#whenAnswered = null;
+        then();
+      }
+    };
+    if (this.#unrecorded) {
+      queueMicrotask(() => answered(null));
+      return;
+    }
     this.context.spool.append(
       tails,
-      (error) => {
-        this.#unanswered--;
-        if (error === null) {
-          this.#durableParts = partsAfter;
-          this.#durableBytesOut = bytesOutAfter;
-          for (const { operation, method, outcome } of results) {
-            if (operation !== null) this.context.metrics.operationEnded(method, outcome);
-          }
-        } else {
-          this.#parts = this.#durableParts += error.durableLines;
-          this.bytesOut = this.#durableBytesOut;
-          this.#told = false;
-          this.#toldSession = null;
-          // Of lines that were lost only in part it is not known which; a result must not stand twice.
-          if (error.durableLines === 0) this.#settled = [...results, ...this.#settled];
-        }
-        durable(error);
-        if (this.#unanswered === 0 && this.#whenAnswered !== null) {
-          const then = this.#whenAnswered;
-          this.#whenAnswered = null;
-          then();
-        }
-      },
+      (error) => answered(error !== null && this.#meetsGap(error) ? null : error),
       closing ? CLOSING : undefined,
     );
+  }
+
+  /** True when the exchange goes on unrecorded from here, because its lines can't be written and the configuration wants that. */
+  #meetsGap(error: SpoolError): boolean {
+    const { gaps, gate } = this.context;
+    if (gaps === null || error.code === 'drained') return false;
+    if (!this.#unrecorded) this.goUnrecorded(gate.current.cause?.reason ?? 'spool_failed');
+    return true;
+  }
+
+  /** Nothing of it is recorded from here on. @param cause a reason of the gate */
+  goUnrecorded(cause: string): void {
+    this.#unrecorded = true;
+    this.context.gaps?.exchangeMet(cause);
+  }
+
+  get unrecorded(): boolean {
+    return this.#unrecorded;
+  }
+
+  #leaveGap(): void {
+    if (this.#leftGap) return;
+    this.#leftGap = true;
+    this.context.gaps?.exchangeEnded();
   }
 
   /** Calls `then` once no append of this exchange waits any more: only then is it known what number comes next. */

@@ -24,6 +24,8 @@ export interface Listener {
   readonly active: number;
   /** Those of them whose response is an open event stream. */
   readonly streams: number;
+  /** Cuts event streams that go on unrecorded: their clients come back, and are recorded then. */
+  cutUnrecordedStreams(): void;
   /**
    * Takes no new connections; lets calls finish, at most `timeoutMs`; then cuts what is left (streams that answer no
    * call at once). Resolves when nothing is under way.
@@ -145,6 +147,11 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
       let streams = 0;
       for (const { recorder } of underWay) if (recorder?.streams === true) streams++;
       return streams;
+    },
+    cutUnrecordedStreams() {
+      for (const { recorder } of underWay.slice()) {
+        if (recorder?.streams === true && recorder.unrecorded) recorder.cut();
+      }
     },
     async drain(timeoutMs) {
       context.draining = true;

@@ -7,6 +7,7 @@ import { decodeBodyText } from '../exchange/body-text.ts';
 import { classifyRequest } from '../exchange/classify.ts';
 import { endToEndHeaders } from '../exchange/headers.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
+import type { GateCause } from '../gate.ts';
 import type { LineTail, SpoolError } from '../spool/spool.ts';
 import { type Coding, decodeWhole, readCoding } from './content-coding.ts';
 import type { ProxyContext } from './context.ts';
@@ -54,10 +55,7 @@ export class RequestHandling {
     const { gate, maxRequestBytes, budget } = this.#context;
     const problem = refusedByHeaders(request);
     if (problem !== null) return this.#deny(problem.reason, { message: problem.message });
-    if (gate.current.state === 'Closed') {
-      const { reason, message } = gate.current;
-      return this.#deny('gate_closed', { message, data: { gate: reason } });
-    }
+    if (gate.current.state === 'Closed') return this.#deny('gate_closed', closedDetail(gate.current.cause));
     const coding = readCoding(request.headers['content-encoding'] ?? null);
     if (coding === 'unknown') return this.#deny('unsupported_coding');
     this.#coding = coding;
@@ -151,6 +149,8 @@ export class RequestHandling {
       return this.#deny(reason, { rpcIds, batch, message });
     }
     const exchange = new Exchange(this.#context);
+    const { state, cause } = this.#context.gate.current;
+    if (state === 'FailOpen') exchange.goUnrecorded(cause.reason);
     describeRequest(exchange, request, classification);
     const tails: LineTail[] = [];
     recordRequest(exchange, request, decoded, encoded, text, classification, tails);
@@ -174,12 +174,17 @@ export class RequestHandling {
 
   #abandon(exchange: Exchange, error: SpoolError): void {
     exchange.abandon(error, () => this.exchangeFinished());
-    this.#deny(error.code === 'sync_failed' ? 'not_durable' : 'gate_closed', {
-      rpcIds: exchange.rpcIds,
-      batch: exchange.batch,
-      message: error.message,
-    });
+    const { rpcIds, batch } = exchange;
+    const { cause } = this.#context.gate.current;
+    const lost = error.code === 'sync_failed' || cause === null;
+    const detail = lost ? { message: error.message } : closedDetail(cause);
+    this.#deny(lost ? 'not_durable' : 'gate_closed', { rpcIds, batch, ...detail });
   }
+}
+
+/** Why nothing passes, for the client; the hint in the table is for it, this one for who runs the recorder. */
+function closedDetail({ reason, message }: GateCause): RefusalDetail {
+  return { message, data: { gate: reason } };
 }
 
 function destroyItself(this: ServerResponse): void {

@@ -94,6 +94,10 @@ export class ResponseRecorder implements UpstreamHandler {
     return this.#body?.isEventStream ?? false;
   }
 
+  get unrecorded(): boolean {
+    return this.#exchange.unrecorded;
+  }
+
   /** True for an event stream that answers no call and has nothing on its way to the client: a drain need not wait for it. */
   get isIdleStream(): boolean {
     const answersCalls = this.#exchange.open.some(({ call }) => call.sender === 'client');

@@ -24,7 +24,8 @@ export interface Obstacle {
   message: string;
 }
 
-const HINTS = {
+/** What a person can do about each. */
+export const OBSTACLE_HINTS: Readonly<Record<Obstacle['reason'], string>> = {
   spool_full:
     'Uploads must free space: look at the store first. Else raise recording.spool.sizeLimit, or free the disk under the spool directory.',
   spool_failed:
@@ -34,12 +35,12 @@ const HINTS = {
 /** The answer to an append that an obstacle refuses; `durableLines` of it are on disk or on their way there. */
 export function refusal(obstacle: Obstacle, durableLines: number): SpoolError {
   const code = obstacle.reason === 'spool_full' ? 'full' : 'closed';
-  return new SpoolError(code, obstacle.message, HINTS[obstacle.reason], undefined, durableLines);
+  return new SpoolError(code, obstacle.message, OBSTACLE_HINTS[obstacle.reason], undefined, durableLines);
 }
 
 /** The answer to an append whose lines were lost with a write or sync that failed. */
 export function lost(message: string, cause: unknown, durableLines: number): SpoolError {
-  return new SpoolError('sync_failed', message, HINTS.spool_failed, cause, durableLines);
+  return new SpoolError('sync_failed', message, OBSTACLE_HINTS.spool_failed, cause, durableLines);
 }
 
 /** Bytes of closing lines that are kept in memory while nothing can be written. */

@@ -28,6 +28,8 @@ export interface CommitLimits {
   batchBytes: number;
   /** A segment is sealed so long after its first line of traffic. */
   sealAfterMs: number;
+  /** Segments are sealed as soon as they hold traffic and fewer than so many wait for the store; 0 = only by size and age. */
+  sealsInFlight: number;
 }
 
 export interface CommitOptions {
@@ -51,6 +53,10 @@ export interface CommitSurroundings {
   discard(segment: number): Promise<void>;
   /** The segment's `open` line is on disk. */
   opened(segment: number): void;
+  /** Lines of traffic came to the disk: every line with `seq` below this is there. */
+  synced(upTo: number): void;
+  /** Sealed segments that the store has not confirmed. */
+  unconfirmed(): number;
   /** The segment is complete: its file holds `bytes` bytes of frames, the seal included, all on disk. */
   sealed(segment: number, bytes: number, last: boolean): void;
   /**
@@ -70,6 +76,8 @@ export interface Commit {
   start(): Promise<void>;
   /** Space was freed: worth another try. */
   spaceFreed(): void;
+  /** The store has confirmed a segment: another may be sealed. */
+  confirmed(): void;
   /** No more appends; resolves when the last segment is sealed as last and on disk, or when there was never one. */
   end(): Promise<void>;
   /** Stops trying; every append that still waits is answered. */
@@ -83,6 +91,8 @@ export interface Commit {
   marks(): { appended: number; synced: number };
   /** Whether a segment is open that holds lines on disk. */
   isOpen(): boolean;
+  /** How long the write or sync that is on its way has taken so far (ms). */
+  syncingMs(): number;
 }
 
 interface Segment {
@@ -123,6 +133,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   let announced: Obstacle | null = null;
   let scheduled = false;
   let inFlight: { bytes: number; seal: { last: boolean } | null; startedUs: number } | null = null;
+  let issuedUs = 0;
   let answers: Pending[] = [];
   let synced = 0;
   /** Appends that the last batch completed. */
@@ -231,7 +242,10 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   function sealing(segment: Segment): SealHow | null {
     if (ending !== null && queue.length === 0) return 'shutdown';
     if (isFull(segment) && (next.obstacle === null || reserveIsUsed(segment))) return 'size';
-    return ageDue && segment.dirty ? 'age' : null;
+    if (!segment.dirty) return null;
+    if (ageDue) return 'age';
+    const mayCut = next.obstacle === null && surroundings.unconfirmed() < limits.sealsInFlight;
+    return mayCut ? 'batch' : null;
   }
 
   /**
@@ -290,6 +304,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       seal: how === null ? null : { last: how === 'shutdown' },
       startedUs: 0,
     };
+    issuedUs = clock.monotonicUs();
     files.write(segment.fd, bytes, segment.position, written);
   }
 
@@ -315,6 +330,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     segment.position += bytes;
     segment.batches += 1;
     synced = writer.nextSeq;
+    if (segment.dirty) surroundings.synced(synced);
     batch.clear();
     sealTails = [];
     if (segment.batches === 1) opened(segment);
@@ -449,6 +465,9 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     spaceFreed() {
       if (next.obstacle !== null) prepareNext();
     },
+    confirmed() {
+      if (limits.sealsInFlight > 0 && current?.dirty === true) schedule();
+    },
     end() {
       const tails = options.beforeSeal?.() ?? [];
       if (tails.length > 0 && state !== 'ended') queue.push(tails, () => {}, true);
@@ -480,6 +499,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       return unused?.segment ?? null;
     },
     isOpen: () => current !== null && current.batches > 0,
+    syncingMs: () => (inFlight === null ? 0 : (clock.monotonicUs() - issuedUs) / 1000),
     marks: () => ({ appended: writer.nextSeq, synced }),
   };
 }

@@ -20,7 +20,7 @@ import { untilDone } from './retry.ts';
 import { createSalvage } from './salvage.ts';
 import { createSealer } from './sealer.ts';
 import { createSegmentFiles } from './segment-files.ts';
-import type { LineTail, SealedObject, Spool } from './spool.ts';
+import type { Durable, LineTail, SealedObject, Spool } from './spool.ts';
 import { createSpace } from './space.ts';
 
 export interface SpoolOptions {
@@ -37,6 +37,8 @@ export interface SpoolOptions {
     /** Bytes that all files of the spool together may take. */
     sizeLimit: number;
   };
+  /** Whether appends wait for the disk, or for the object store too; segments are then cut as soon as it can take one. */
+  commit: 'Spool' | 'ObjectStorage';
   /** Whether memory will do as spool: nothing in it survives the machine. */
   allowTmpfs: boolean;
   /** Told when the spool ceases to take lines, and when it takes them again. */
@@ -58,12 +60,25 @@ export interface SpoolControl extends Spool {
   objectBytes(object: SealedObject): Promise<Buffer>;
 }
 
-const DEFAULT_LIMITS: CommitLimits = {
-  segmentBytes: 16 * 1024 * 1024,
-  reserveBytes: 1024 * 1024,
-  batchBytes: 256 * 1024,
-  sealAfterMs: 5000,
+const DEFAULT_LIMITS: Record<SpoolOptions['commit'], CommitLimits> = {
+  Spool: {
+    segmentBytes: 16 * 1024 * 1024,
+    reserveBytes: 1024 * 1024,
+    batchBytes: 256 * 1024,
+    sealAfterMs: 5000,
+    sealsInFlight: 0,
+  },
+  // A segment holds what came while others were on their way: small files, many of them.
+  ObjectStorage: {
+    segmentBytes: 1024 * 1024,
+    reserveBytes: 256 * 1024,
+    batchBytes: 256 * 1024,
+    sealAfterMs: 5000,
+    sealsInFlight: 4,
+  },
 };
+/** One segment file becomes the next segment while another is being compressed. */
+const SPARES = 2;
 /** So many fit into one `open` line; the next start names the others. */
 const MAX_NAMED = 5000;
 
@@ -74,7 +89,7 @@ const MAX_NAMED = 5000;
  */
 export async function openSpool(options: SpoolOptions): Promise<SpoolControl> {
   const { directory, files, allowTmpfs } = options;
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = { ...DEFAULT_LIMITS[options.commit], ...options.limits };
   const { segmentBytes, sizeLimit } = limits;
   const fileBytes = segmentBytes + limits.reserveBytes;
   const release = await claimDirectory({
@@ -100,8 +115,12 @@ async function openClaimed(
 ): Promise<SpoolControl> {
   const { directory, stream, files, clock, privateKey } = options;
   const space = createSpace(options.limits.sizeLimit);
-  const segmentFiles = createSegmentFiles(directory, files, space, fileBytes);
-  const acks = createAcks();
+  // Segments that are cut for the store come as fast as it takes them.
+  const maxSpares = SPARES + 2 * options.limits.sealsInFlight;
+  const segmentFiles = createSegmentFiles(directory, files, space, fileBytes, maxSpares);
+  const acks = createAcks(() => clock.monotonicUs() / 1000);
+  /** Segments of this stream that are sealed and not confirmed. */
+  const unconfirmed = new Set<number>();
   const stopped = new AbortController();
   const early: SealedObject[] = [];
   let handOver = (object: SealedObject): void => void early.push(object);
@@ -146,7 +165,12 @@ async function openClaimed(
     prepare: (segment, fresh) => segmentFiles.prepare(ownPath(segment), fresh),
     discard: (segment) => segmentFiles.discard(ownPath(segment)),
     opened: (segment) => holdings.reached(stream, segment),
-    sealed: (segment, bytes) => sealer.take({ directory, stream, segment }, bytes),
+    synced: acks.synced,
+    unconfirmed: () => unconfirmed.size,
+    sealed(segment, bytes) {
+      unconfirmed.add(segment);
+      sealer.take({ directory, stream, segment }, bytes);
+    },
     salvage,
     problem,
   });
@@ -205,13 +229,22 @@ async function openClaimed(
     commit.abandon();
     sealer.stop();
     holdings.close();
+    acks.setPolicy({ kind: 'refuse', message: 'the recorder ends before the store has confirmed this' });
     await Promise.allSettled([commit.close(), sealer.idle(), settling, holdings.swept()]);
     release();
   }
 
   return {
     stream,
-    append: (lines, durable, how) => commit.append(lines, durable, how?.closing === true),
+    append(lines, durable, how) {
+      const closing = how?.closing === true;
+      if (options.commit === 'Spool' || closing) return commit.append(lines, durable, closing);
+      const refusal = acks.refusal();
+      if (refusal !== null) return queueMicrotask(() => durable(refusal));
+      const answered: Durable = (error) => acks.wait(commit.marks().synced, lines.length, error, durable);
+      commit.append(lines, answered, false);
+    },
+    setAckPolicy: acks.setPolicy,
     status: () => ({
       stream,
       watermarks: { ...commit.marks(), acked: acks.upTo },
@@ -219,10 +252,16 @@ async function openClaimed(
       sizeLimit: space.limit,
       sealedWaiting: sealer.waiting + holdings.waiting,
       quarantined,
+      lagMs: acks.lagMs(),
+      syncingMs: commit.syncingMs(),
       lastProblem,
     }),
     confirm(object) {
-      if (object.stream === stream) acks.confirmed(object);
+      if (object.stream === stream) {
+        unconfirmed.delete(object.segment);
+        acks.confirmed(object);
+        commit.confirmed();
+      }
       holdings.confirm(object);
     },
     objectBytes: (object) => files.read(object.path),

@@ -8,9 +8,6 @@ import type { SpoolFiles } from './files.ts';
 import { sparePath } from './paths.ts';
 import type { Space } from './space.ts';
 
-/** Spares that are kept at most: one becomes the next segment while another is being compressed. */
-const MAX_SPARES = 2;
-
 /** The spool's own limit forbids another file. */
 export class SpaceError extends Error {
   readonly code = 'ENOSPC';
@@ -38,12 +35,14 @@ export interface SegmentFiles {
 /**
  * @param directory of the spool
  * @param fileBytes size of every segment file
+ * @param maxSpares that are kept at most: one becomes the next segment while others are being compressed
  */
 export function createSegmentFiles(
   directory: string,
   files: SpoolFiles,
   space: Space,
   fileBytes: number,
+  maxSpares: number,
 ): SegmentFiles {
   const spares: string[] = [];
   let nextSpare = 0;
@@ -90,7 +89,7 @@ export function createSegmentFiles(
       });
     },
     async retire(path) {
-      const kept = spares.length < MAX_SPARES && space.used + fileBytes <= space.limit;
+      const kept = spares.length < maxSpares && space.used + fileBytes <= space.limit;
       if (!kept || (await files.size(path)) !== fileBytes) {
         await removeForGood(path);
         return;

@@ -1,15 +1,17 @@
 /**
  * Owns the contract between the recorder and its spool: the local, durable queue of recorded lines.
- * Invariant: `durable(null)` is called only after every line of that append, and all lines before it, are on disk.
+ * Invariant: `durable(null)` is called only after every line of that append, and all lines before it, are on disk; with commit mode
+ * `ObjectStorage`, only after the object store has confirmed them too, unless the policy says `pass` or the append is a closing one.
  */
 import type { SealHow } from '@mcp-recorder/recording/format/line';
+import type { AckPolicy } from './acks.ts';
 
 /** A line encoded except for its head: JSON text from `,"type":` to the closing brace, without line feed. */
 export type LineTail = string;
 
 /** Why lines could not be made durable. The recorder's answer is to cut what waited for them. */
 export class SpoolError extends Error {
-  readonly code: 'closed' | 'full' | 'sync_failed' | 'drained';
+  readonly code: 'closed' | 'full' | 'sync_failed' | 'not_stored' | 'drained';
   readonly hint: string;
   /**
    * So many lines from the start of the append are part of the recording all the same (an append may span batches);
@@ -70,6 +72,10 @@ export interface SpoolStatus {
   sizeLimit: number;
   sealedWaiting: number;
   quarantined: number;
+  /** How long ago the oldest line that the store has not confirmed came to the disk (ms); 0 when there is none. */
+  lagMs: number;
+  /** How long the sync that is on its way has taken so far (ms); 0 when there is none. */
+  syncingMs: number;
   /** What failed last, with no end: for people who look for a cause. */
   lastProblem: string | null;
 }
@@ -79,6 +85,8 @@ export interface Spool {
   /** Queues the lines, in order; they may share a disk sync with those of others. Never throws. */
   append(lines: readonly LineTail[], durable: Durable, options?: AppendOptions): void;
   status(): SpoolStatus;
+  /** With commit mode `ObjectStorage`: what becomes of appends that wait for the store. Begins as `wait`. */
+  setAckPolicy(policy: AckPolicy): void;
   /**
    * Ends the stream: what was appended is made durable, the last segment is sealed as last, everything is handed to upload.
    * Resolves when all is confirmed by the store, or `deadlineMs` after the call with what is left in the spool.

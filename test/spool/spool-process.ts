@@ -20,6 +20,8 @@ export interface ProcessOptions {
   store: ObjectStore;
   limits?: Partial<CommitLimits> & { sizeLimit?: number };
   clock?: Clock;
+  /** Default: `Spool`. */
+  commit?: 'Spool' | 'ObjectStorage';
   allowTmpfs?: boolean;
   beforeSeal?: () => LineTail[];
   /** Objects stay in the spool. */
@@ -56,8 +58,12 @@ export const SMALL: CommitLimits & { sizeLimit: number } = {
   reserveBytes: 4 * 1024,
   batchBytes: 8 * 1024,
   sealAfterMs: 60_000,
+  sealsInFlight: 0,
   sizeLimit: 10 * 1024 * 1024,
 };
+
+/** The spool's tests look at the store themselves. */
+export const UNWATCHED = { begin: () => ({ succeeded() {}, failed() {}, calledOff() {} }) };
 
 export async function startProcess(options: ProcessOptions): Promise<SpoolProcess> {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
@@ -67,6 +73,8 @@ export async function startProcess(options: ProcessOptions): Promise<SpoolProces
   const handedOver: SealedObject[] = [];
   const uploader = createUploader({
     store: options.store,
+    watch: UNWATCHED,
+    nowMs: () => performance.now(),
     read: (object) => spool.objectBytes(object),
     confirmed: (object) => spool.confirm(object),
     onFailure: (message) => problems.push(message),
@@ -90,7 +98,12 @@ export async function startProcess(options: ProcessOptions): Promise<SpoolProces
     privateKey,
     files: options.files,
     clock: options.clock ?? createClock(),
-    limits: { ...SMALL, ...options.limits },
+    commit: options.commit ?? 'Spool',
+    limits: {
+      ...SMALL,
+      ...(options.commit === 'ObjectStorage' ? { sealsInFlight: 4 } : {}),
+      ...options.limits,
+    },
     allowTmpfs: options.allowTmpfs ?? true,
     onWritable: (state) => states.push(state.writable ? 'writable' : state.reason),
     handOver(object) {

@@ -7,6 +7,7 @@ import { createUploader } from '../../sidecar/upload.ts';
 import { describeObjectStore } from '../recording/object-store-contract.ts';
 import { eventually } from '../support/poll.ts';
 import { createMemoryStore } from './memory-store.ts';
+import { UNWATCHED } from './spool-process.ts';
 
 const STREAM = '01KAH3M8ZK4T9V2B6XN5R0WCEA';
 const bytesOf = (segment: number) => Buffer.from(`object ${segment}`);
@@ -47,6 +48,8 @@ function upload(store: ObjectStore) {
   const failures: string[] = [];
   const uploader = createUploader({
     store,
+    watch: UNWATCHED,
+    nowMs: () => performance.now(),
     read: async ({ segment }) => bytesOf(segment),
     confirmed: ({ segment }) => confirmed.push(segment),
     onFailure: (message, hint) => failures.push(`${message} | ${hint}`),

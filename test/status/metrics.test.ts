@@ -5,12 +5,14 @@ function setUp() {
   const sources = {
     activeExchanges: () => 7,
     activeStreams: () => 3,
-    gateOpen: () => false,
+    gate: () => 'Closed' as const,
+    storeFailing: () => true,
     spool: () => ({
       watermarks: { appended: 100, synced: 90, acked: 60 },
       bytes: 4096,
       sizeLimit: 8192,
       quarantined: 1,
+      lagMs: 2_500,
     }),
   };
   const metrics = createMetrics(sources);
@@ -58,6 +60,10 @@ describe('metrics', () => {
         'mcp_recorder_active_exchanges 7',
         'mcp_recorder_active_streams 3',
         'mcp_recorder_gate_open 0',
+        'mcp_recorder_gate_state{state="Open"} 0',
+        'mcp_recorder_gate_state{state="Closed"} 1',
+        'mcp_recorder_store_failing 1',
+        'mcp_recorder_store_lag_seconds 2.5',
         'mcp_recorder_spool_bytes 4096',
         'mcp_recorder_spool_limit_bytes 8192',
         'mcp_recorder_spool_unsynced_lines 10',
@@ -70,7 +76,9 @@ describe('metrics', () => {
     const { metrics, scrape } = setUp();
     metrics.synced(2);
     metrics.segmentSealed();
-    metrics.segmentUploaded();
+    metrics.segmentUploaded(40);
+    metrics.gateClosed('store_timeout');
+    metrics.exchangeUnrecorded();
     metrics.uploadFailed();
     metrics.streamRecovered();
     metrics.endpointAlarm();
@@ -82,6 +90,10 @@ describe('metrics', () => {
         'mcp_recorder_segments_sealed_total 1',
         'mcp_recorder_segments_uploaded_total 1',
         'mcp_recorder_upload_failures_total 1',
+        'mcp_recorder_upload_duration_seconds_bucket{le="0.025"} 0',
+        'mcp_recorder_upload_duration_seconds_bucket{le="0.05"} 1',
+        'mcp_recorder_gate_closed_total{reason="store_timeout"} 1',
+        'mcp_recorder_unrecorded_exchanges_total 1',
         'mcp_recorder_streams_recovered_total 1',
         'mcp_recorder_quarantined_files 1',
         'mcp_recorder_endpoint_alarms_total 1',

@@ -11,8 +11,15 @@ let status: () => object;
 const { registry } = createMetrics({
   activeExchanges: () => 7,
   activeStreams: () => 0,
-  gateOpen: () => true,
-  spool: () => ({ watermarks: { appended: 0, synced: 0, acked: 0 }, bytes: 0, sizeLimit: 0, quarantined: 0 }),
+  gate: () => 'Open',
+  storeFailing: () => false,
+  spool: () => ({
+    watermarks: { appended: 0, synced: 0, acked: 0 },
+    bytes: 0,
+    sizeLimit: 0,
+    quarantined: 0,
+    lagMs: 0,
+  }),
 });
 
 beforeEach(async () => {
