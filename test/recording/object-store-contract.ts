@@ -3,7 +3,8 @@
  * Invariant: only the published contract is used here, so that a new adapter needs no change of this file.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { ObjectInfo, ObjectStore } from '@mcp-recorder/recording/store/object-store';
+import { canaryKey } from '@mcp-recorder/recording/format/keys';
+import type { ObjectHistory, ObjectInfo, ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 export interface StoreUnderTest {
@@ -23,6 +24,12 @@ export async function keysOf(objects: AsyncIterable<ObjectInfo>): Promise<string
   const keys: string[] = [];
   for await (const object of objects) keys.push(object.key);
   return keys;
+}
+
+export async function historyOf(objects: AsyncIterable<ObjectHistory>): Promise<ObjectHistory[]> {
+  const found: ObjectHistory[] = [];
+  for await (const object of objects) found.push(object);
+  return found;
 }
 
 const text = (value: string) => Buffer.from(value);
@@ -181,6 +188,46 @@ export function describeObjectStore(name: string, makeStore: () => Promise<Store
       expect(await keysOf(store.list('nothing'))).toEqual([]);
     });
 
+    it('lists everything, or nothing, after a key that does not begin with the prefix', async () => {
+      for (const key of ['v1/a', 'v1/b', 'v2/a']) await put(store, key, text('x'));
+      expect(await keysOf(store.list('v1/', { startAfter: 'v0/z' }))).toEqual(['v1/a', 'v1/b']);
+      expect(await keysOf(store.list('v1/', { startAfter: 'v1' }))).toEqual(['v1/a', 'v1/b']);
+      expect(await keysOf(store.list('v1/', { startAfter: 'v1/a' }))).toEqual(['v1/b']);
+      expect(await keysOf(store.list('v1/', { startAfter: 'v2/' }))).toEqual([]);
+    });
+
+    it('knows one version of each object that nobody overwrote, in the order of a listing', async () => {
+      const keys = ['a b', 'a-b/c', 'a/b', 'a/b-c', 'a0', 'é/x', '\ufffd/x', '😀/x'];
+      for (const key of keys) await put(store, key, text(key));
+      const found = await historyOf(store.history(''));
+      expect(found.map(({ key }) => key)).toEqual(await keysOf(store.list('')));
+      expect(found.map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
+      for (const { key, versions } of found) {
+        expect(versions).toEqual([expect.objectContaining({ kind: 'object', size: Buffer.byteLength(key) })]);
+        const [version] = versions;
+        expect(Buffer.from(await store.get(key, undefined, version?.version)).toString()).toBe(key);
+        if (version?.time != null)
+          expect(Math.abs(Date.parse(version.time) - Date.now())).toBeLessThan(60_000);
+      }
+      const keysAfter = async (prefix: string, startAfter: string) =>
+        (await historyOf(store.history(prefix, { startAfter }))).map(({ key }) => key);
+      expect(await keysAfter('', 'a/b')).toEqual(await keysOf(store.list('', { startAfter: 'a/b' })));
+      expect(await keysAfter('a/', 'a/b')).toEqual(['a/b-c']);
+      expect(await keysAfter('a/', '')).toEqual(['a/b', 'a/b-c']);
+      expect(await keysAfter('a/', 'b')).toEqual([]);
+    });
+
+    it('finds out what the store does, as often as it is asked, with one object', async () => {
+      const facts = await store.probe();
+      expect(['Locked', 'Conditional', 'None']).toContain(facts.immutability);
+      expect([true, false, null]).toContain(facts.versioned);
+      for (const note of facts.notes) expect(note).toMatch(/^[A-Z].*\.$/);
+      expect(await store.probe()).toEqual(facts);
+      expect(await historyOf(store.history(''))).toEqual([
+        { key: canaryKey(), versions: [expect.anything()] },
+      ]);
+    });
+
     it('lists more objects than one page holds, each once', async () => {
       const keys = Array.from({ length: 1_050 }, (_, n) => `many/${String(n).padStart(6, '0')}`);
       for (let n = 0; n < keys.length; n += 50) {
@@ -190,6 +237,7 @@ export function describeObjectStore(name: string, makeStore: () => Promise<Store
       expect(await keysOf(store.list('many/', { startAfter: keys[999] as string }))).toEqual(
         keys.slice(1_000),
       );
+      expect((await historyOf(store.history('many/'))).map(({ key }) => key)).toEqual(keys);
     }, 60_000);
 
     it('stops for an aborted signal and stores nothing', async () => {
@@ -199,6 +247,8 @@ export function describeObjectStore(name: string, makeStore: () => Promise<Store
       await expect(store.get('object', signal)).rejects.toThrow('shutting down');
       await expect(store.head('object', signal)).rejects.toThrow('shutting down');
       await expect(keysOf(store.list('', { signal }))).rejects.toThrow('shutting down');
+      await expect(historyOf(store.history('', { signal }))).rejects.toThrow('shutting down');
+      await expect(store.probe(signal)).rejects.toThrow('shutting down');
       expect(await store.head('object')).toBeNull();
     });
 

@@ -1,0 +1,117 @@
+/**
+ * Owns where an S3 store's credentials come from, and how changed ones are noticed without a restart.
+ * Invariant: keys are held in memory only, and no error from here repeats one.
+ */
+import fs from 'node:fs/promises';
+import { defaultProvider } from '@aws-sdk/credential-provider-node';
+import type { S3StoreOptions } from './s3-options.ts';
+import { CREDENTIALS_ERROR } from './s3-failure.ts';
+
+interface Keys {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+  expiration?: Date;
+}
+type Source = (options?: Record<string, unknown>) => Promise<Keys>;
+type KeyFiles = NonNullable<S3StoreOptions['credentialFiles']>;
+
+export interface S3Credentials {
+  /** For the SDK, which asks several times a request; `memoized` tells it to keep no copy of its own. */
+  provide: Source & { memoized: true };
+  /** Counts how often the source was made anew. */
+  readonly generation: number;
+  /** The store refused keys that were provided in this generation: the source is made anew, once for all that were refused. */
+  renew(generation: number): void;
+}
+
+/** Files are looked at so often at most: the SDK asks several times for each request. */
+const LOOK_EVERY_MS = 1_000;
+const CONSISTENT_TRIES = 5;
+
+function unavailable(why: string): Error {
+  return Object.assign(new Error(why), { name: CREDENTIALS_ERROR });
+}
+
+/** What changes when a file is written or, as in a mounted Secret, a symbolic link above it is exchanged. */
+async function fingerprint(paths: readonly string[]): Promise<string> {
+  const facts = await Promise.all(paths.map((path) => fs.stat(path)));
+  return facts
+    .map(({ dev, ino, size, mtimeMs, ctimeMs }) => [dev, ino, size, mtimeMs, ctimeMs].join())
+    .join(';');
+}
+
+async function readValue(path: string): Promise<string> {
+  const value = (await fs.readFile(path, 'utf8')).trim();
+  if (value === '') throw unavailable(`the file ${path} is empty`);
+  return value;
+}
+
+/** Static keys from files. All are read between two looks that found no change, so that an id never meets another's secret. */
+function fromFiles(files: KeyFiles): Source {
+  const paths = [files.accessKeyId, files.secretAccessKey, files.sessionToken].filter(
+    (path) => path !== null,
+  );
+  let keys: Keys | null = null;
+  let known = '';
+  let lookedMs = 0;
+
+  async function read(): Promise<Keys> {
+    for (let tries = 0; tries < CONSISTENT_TRIES; tries += 1) {
+      const before = await fingerprint(paths);
+      if (keys !== null && before === known) return keys;
+      const [accessKeyId = '', secretAccessKey = '', sessionToken] = await Promise.all(paths.map(readValue));
+      if ((await fingerprint(paths)) !== before) continue;
+      known = before;
+      keys = { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
+      return keys;
+    }
+    throw unavailable(
+      `the files ${paths.join(', ')} never stayed the same for as long as reading them takes`,
+    );
+  }
+
+  return async () => {
+    const nowMs = performance.now();
+    if (keys !== null && nowMs - lookedMs < LOOK_EVERY_MS) return keys;
+    const found = await read();
+    lookedMs = nowMs;
+    return found;
+  };
+}
+
+/**
+ * @param requestHandler carries the requests of the default chain (security token service, single sign-on), so that proxies and
+ * certificate authorities hold for them too
+ */
+export function createS3Credentials(files: KeyFiles | null, requestHandler: () => object): S3Credentials {
+  const make = (): Source =>
+    files === null
+      ? // Without `ignoreCache` the SDK reads the shared files once a process.
+        defaultProvider({ ignoreCache: true, clientConfig: { requestHandler: requestHandler() } })
+      : fromFiles(files);
+  let source: Source | null = null;
+  let generation = 0;
+
+  async function provide(options?: Record<string, unknown>): Promise<Keys> {
+    try {
+      source ??= make();
+      return await source(options);
+    } catch (error) {
+      // An error of the token service would else be taken for one of the store.
+      throw unavailable(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  return {
+    provide: Object.assign(provide, { memoized: true as const }),
+    get generation() {
+      return generation;
+    },
+    renew(refused) {
+      if (refused !== generation) return;
+      generation += 1;
+      source = null;
+    },
+  };
+}

@@ -1,0 +1,182 @@
+/**
+ * Owns reading an S3 bucket's names: objects, and all versions of them.
+ * Invariant: one page is held at a time (and the versions of one key); keys that do not come in byte order are an error, as every reader
+ * here relies on the order.
+ */
+import {
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  type ListObjectVersionsCommandOutput,
+} from '@aws-sdk/client-s3';
+import { compareKeys } from './object-key.ts';
+import {
+  type ListOptions,
+  type ObjectHistory,
+  type ObjectInfo,
+  type ObjectVersion,
+  StoreError,
+} from './object-store.ts';
+import type { S3Connection } from './s3-connection.ts';
+import { answerOf, notS3 } from './s3-failure.ts';
+
+export interface S3Place {
+  bucket: string;
+  /** What all keys in the bucket begin with, with its slash; '' = none. */
+  root: string;
+}
+
+/** Where a listing begins in the bucket; null when nothing that is asked for can follow `startAfter`. */
+function begin(
+  { root }: S3Place,
+  prefix: string,
+  startAfter = '',
+): { Prefix: string; after: string | null } | null {
+  if (startAfter === '' || startAfter.startsWith(prefix))
+    return { Prefix: root + prefix, after: startAfter === '' ? null : root + startAfter };
+  // Some stores list nothing after a key that does not begin with the prefix.
+  return compareKeys(startAfter, prefix) < 0 ? { Prefix: root + prefix, after: null } : null;
+}
+
+/** Keys are asked for in URL encoding: XML can't carry every character of a key. A store that ignores the wish says so. */
+function decoder(encoding: string | undefined): (key: string) => string {
+  return encoding === 'url' ? (key) => decodeURIComponent(key.replaceAll('+', ' ')) : (key) => key;
+}
+
+/** Takes the root off keys as they come, and checks that they ascend. */
+function keyReader(root: string, prefix: string): (full: string) => string {
+  let previous: string | null = null;
+  return (full) => {
+    const key = full.slice(root.length);
+    if (!full.startsWith(root + prefix) || (previous !== null && compareKeys(previous, key) >= 0)) {
+      const hint =
+        'This store does not list in byte order of the keys (S3 directory buckets do not). Use one that does.';
+      throw new StoreError('misconfigured', 'list', key, hint, new Error(`after ${previous} comes ${full}`));
+    }
+    previous = key;
+    return key;
+  };
+}
+
+export async function* listS3(
+  connection: S3Connection,
+  place: S3Place,
+  prefix: string,
+  { startAfter, signal }: ListOptions,
+): AsyncGenerator<ObjectInfo> {
+  const start = begin(place, prefix, startAfter);
+  if (start === null) return signal?.throwIfAborted();
+  const readKey = keyReader(place.root, prefix);
+  let token: string | undefined;
+  do {
+    const command = new ListObjectsV2Command({
+      Bucket: place.bucket,
+      Prefix: start.Prefix,
+      EncodingType: 'url',
+      ...(token === undefined ? {} : { ContinuationToken: token }),
+      ...(token === undefined && start.after !== null ? { StartAfter: start.after } : {}),
+    });
+    const page = await connection.ask('list', prefix, signal, (client, http) => client.send(command, http));
+    if (page.Name === undefined && page.KeyCount === undefined)
+      throw notS3('list', prefix, 'success without a listing');
+    const decode = decoder(page.EncodingType);
+    for (const { Key = '', Size = 0 } of page.Contents ?? []) {
+      yield { key: readKey(decode(Key)), size: Size, sha256: null };
+    }
+    token = page.IsTruncated ? page.NextContinuationToken : undefined;
+  } while (token !== undefined);
+}
+
+interface Found {
+  key: string;
+  latest: boolean;
+  version: ObjectVersion;
+}
+
+/** The SDK gives versions and deletions apart, each by key and newest first: this is one page in the order of its keys. */
+function entries(page: ListObjectVersionsCommandOutput): Found[] {
+  const decode = decoder(page.EncodingType);
+  const found = [
+    ...(page.Versions ?? []).map((entry) => ({ ...entry, kind: 'object' as const })),
+    ...(page.DeleteMarkers ?? []).map((entry) => ({ ...entry, kind: 'deleted' as const, Size: 0 })),
+  ].map(({ Key = '', IsLatest = false, VersionId, kind, Size = 0, LastModified }) => ({
+    key: decode(Key),
+    latest: IsLatest,
+    version: { version: VersionId ?? null, kind, size: Size, time: LastModified?.toISOString() ?? null },
+  }));
+  return found.sort((a, b) => compareKeys(a.key, b.key));
+}
+
+/**
+ * Oldest first. Times may be equal to the second: then the store's own order holds among objects, an object stands before a deletion,
+ * and what the store calls the latest is last.
+ */
+function inOrder(found: Found[]): ObjectVersion[] {
+  const oldestFirst = found.toReversed();
+  oldestFirst.sort((a, b) => {
+    if (a.latest !== b.latest) return a.latest ? 1 : -1;
+    const [x, y] = [a.version.time ?? '', b.version.time ?? ''];
+    if (x !== y) return x < y ? -1 : 1;
+    if (a.version.kind === b.version.kind) return 0;
+    return a.version.kind === 'object' ? -1 : 1;
+  });
+  const versions = oldestFirst.map(({ version }) => version);
+  // A store without versions calls its only one so; and its name would ask for the right to read versions.
+  const [only] = versions;
+  return versions.length === 1 && only?.version === 'null' ? [{ ...only, version: null }] : versions;
+}
+
+export async function* historyOfS3(
+  connection: S3Connection,
+  place: S3Place,
+  prefix: string,
+  options: ListOptions,
+): AsyncGenerator<ObjectHistory> {
+  const { startAfter, signal } = options;
+  const start = begin(place, prefix, startAfter);
+  if (start === null) return signal?.throwIfAborted();
+  const readKey = keyReader(place.root, prefix);
+  const finish = (found: Found[]): ObjectHistory => ({
+    key: readKey((found[0] as Found).key),
+    versions: inOrder(found),
+  });
+  let marker: { KeyMarker?: string; VersionIdMarker?: string } =
+    start.after === null ? {} : { KeyMarker: start.after };
+  let current: Found[] = [];
+  for (let first = true, more = true; more; first = false) {
+    const command = new ListObjectVersionsCommand({
+      Bucket: place.bucket,
+      Prefix: start.Prefix,
+      EncodingType: 'url',
+      ...marker,
+    });
+    let page: ListObjectVersionsCommandOutput;
+    try {
+      page = await connection.ask('list', prefix, signal, (client, http) => client.send(command, http));
+    } catch (error) {
+      if (!first || answerOf(error)?.s3Code !== 'NotImplemented') throw error;
+      // A store that can't be asked for versions keeps none.
+      for await (const { key, size } of listS3(connection, place, prefix, options)) {
+        yield { key, versions: [{ version: null, kind: 'object', size, time: null }] };
+      }
+      return;
+    }
+    if (page.Name === undefined && page.IsTruncated === undefined)
+      throw notS3('list', prefix, 'success without a listing');
+    for (const entry of entries(page)) {
+      if (current[0] !== undefined && current[0].key !== entry.key) {
+        yield finish(current);
+        current = [];
+      }
+      current.push(entry);
+    }
+    more = page.IsTruncated === true;
+    const decode = decoder(page.EncodingType);
+    marker = {
+      ...(page.NextKeyMarker === undefined ? {} : { KeyMarker: decode(page.NextKeyMarker) }),
+      ...(page.NextVersionIdMarker === undefined ? {} : { VersionIdMarker: page.NextVersionIdMarker }),
+    };
+    if (more && marker.KeyMarker === undefined)
+      throw notS3('list', prefix, 'a page that does not say what follows');
+  }
+  if (current.length > 0) yield finish(current);
+}
