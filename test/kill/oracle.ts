@@ -38,6 +38,8 @@ export async function judge(store: ObjectStore, ledger: Ledger, { copies = false
     segments += 1;
     for (const { line } of segment.lines()) lines.push(line);
   }
+  // Objects are listed by the time in their keys, and a clock may have been set back in the middle of a stream.
+  lines.sort((a, b) => (a.stream === b.stream ? a.seq - b.seq : a.stream < b.stream ? -1 : 1));
   for await (const { key, place } of listSegments(store)) {
     if (place.copy > 0 && !copies) violations.push(`a second object was made of one segment: ${key}`);
   }
