@@ -63,13 +63,13 @@ const LOOK_EVERY_MS = 1_000;
 /** A look is given up after this (ms); its silence counts from its start. */
 const LOOK_TIMEOUT_MS = 5_000;
 const MAX_LOOKS = 5;
-/** An idle recorder looks at least so often (ms), more often with a short bound. */
+/** An idle recorder looks so often (ms), more often with a short bound. */
 const IDLE_MS = 10_000;
 const IDLE_SHARE = 1 / 3;
 
 /** How long an idle recorder may not notice that the store is gone (ms). */
 export function idleLookMs(maxUploadLagMs: number): number {
-  return Math.min(IDLE_MS, maxUploadLagMs * IDLE_SHARE);
+  return Math.max(LOOK_EVERY_MS, Math.min(IDLE_MS, maxUploadLagMs * IDLE_SHARE));
 }
 
 /** Begins to watch with a probe, which is repeated until it succeeds. */

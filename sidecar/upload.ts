@@ -8,7 +8,7 @@
 import { hash } from 'node:crypto';
 import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
 import type { SealedObject } from './spool/spool.ts';
-import type { StoreWatch } from './store-watch.ts';
+import type { Attempt, StoreWatch } from './store-watch.ts';
 
 /** Objects on their way at once. */
 const IN_FLIGHT = 4;
@@ -56,6 +56,29 @@ interface Job {
 
 /** The reason of attempts that are called off to begin anew. */
 const ANEW = new Error('begun anew');
+/**
+ * How long an attempt may take (ms) beside what its bytes take at the slowest rate (bytes a ms) that is expected: twice as long after each
+ * failure, so that any store that gets on at all gets there.
+ */
+const ATTEMPT_MS = 5_000;
+const SLOWEST_BYTES_PER_MS = 100;
+const LONGEST_ATTEMPT_MS = 3_600_000;
+
+function allowedMs({ object, failures }: Job): number {
+  return Math.min((ATTEMPT_MS + object.size / SLOWEST_BYTES_PER_MS) * 2 ** failures, LONGEST_ATTEMPT_MS);
+}
+
+function tooLate({ object }: Job, afterMs: number): StoreError {
+  const hint =
+    'Look at the network between here and the store, and at the store itself. The next attempt is given twice the time.';
+  return new StoreError(
+    'timeout',
+    'put',
+    object.key,
+    hint,
+    new Error(`no answer within ${Math.round(afterMs / 1000)} s`),
+  );
+}
 
 /** A random pause before the n-th retry (from 1): "full jitter", so that many recorders don't return to a store at once. */
 function jitteredMs(failures: number): number {
@@ -110,28 +133,37 @@ export function createUploader(options: UploaderOptions): Uploader {
     const { object } = job;
     const signal = AbortSignal.any([stopped.signal, job.attempt.signal]);
     const attempt = watch.begin();
+    const limitMs = allowedMs(job);
+    const timer = setTimeout(() => job.attempt.abort(tooLate(job, limitMs)), limitMs);
     try {
       await place(object, signal);
       attempt.succeeded();
       options.confirmed(object, nowMs() - job.startMs);
     } catch (error) {
-      if (signal.aborted) {
+      if (stopped.signal.aborted) return attempt.calledOff();
+      if (job.attempt.signal.reason === ANEW) {
         attempt.calledOff();
-        if (!stopped.signal.aborted) enqueue(job);
-        return;
+        return enqueue(job);
       }
-      if (error instanceof StoreError) attempt.failed(error);
-      else attempt.calledOff();
-      const message = error instanceof Error ? error.message : String(error);
-      const hint =
-        error instanceof StoreError ? error.hint : 'The recorder tries again; nothing is lost meanwhile.';
-      options.onFailure(message, hint);
-      job.failures += 1;
-      pausing.set(
-        job,
-        setTimeout(() => goOn(job), jitteredMs(job.failures)),
-      );
+      fail(job, attempt, job.attempt.signal.aborted ? job.attempt.signal.reason : error);
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  function fail(job: Job, attempt: Attempt, error: unknown): void {
+    // What else goes wrong (the object's file can't be read) is not the store's fault.
+    if (error instanceof StoreError) attempt.failed(error);
+    else attempt.calledOff();
+    const message = error instanceof Error ? error.message : String(error);
+    const hint =
+      error instanceof StoreError ? error.hint : 'The recorder tries again; nothing is lost meanwhile.';
+    options.onFailure(message, hint);
+    job.failures += 1;
+    pausing.set(
+      job,
+      setTimeout(() => goOn(job), jitteredMs(job.failures)),
+    );
   }
 
   function goOn(job: Job): void {

@@ -207,20 +207,21 @@ describe('the history of a key', () => {
     },
   );
 
-  it('of more versions than a page holds is whole, and the next key is not lost', async () => {
+  it('is whole when it begins on one page and ends on the next', async () => {
     const store = storeIn('versioned');
-    await put(store, 'a', Buffer.from('first'));
-    for (let n = 0; n < 1_200; n += 40) {
-      await Promise.all(Array.from({ length: 40 }, () => overwrite('versioned', 'a', 'later')));
-    }
-    await put(store, 'b', BYTES);
-    const [a, b] = await historyOf(store.history(''));
-    expect(a?.versions).toHaveLength(1_201);
-    expect(new Set(a?.versions.map(({ version }) => version)).size).toBe(1_201);
-    const times = a?.versions.map(({ time }) => String(time)) ?? [];
+    const keys = Array.from('abcdefghijklm');
+    for (const key of keys) await put(store, key, Buffer.from('first'));
+    for (let n = 1; n < 80; n += 1)
+      await Promise.all(keys.map((key) => overwrite('versioned', key, 'later')));
+    const found = await historyOf(store.history(''));
+    expect(found.map(({ key, versions }) => [key, versions.length])).toEqual(keys.map((key) => [key, 80]));
+    // A page holds 1,000: the border is in the last key.
+    expect(faults.seen.filter(({ url }) => url.includes('versions'))).toHaveLength(2);
+    const last = found.at(-1)?.versions ?? [];
+    expect(new Set(last.map(({ version }) => version)).size).toBe(80);
+    const times = last.map(({ time }) => String(time));
     expect(times).toEqual(times.toSorted());
-    expect(Buffer.from(await store.get('a', undefined, a?.versions[0]?.version)).toString()).toBe('first');
-    expect(b).toMatchObject({ key: 'b', versions: [{ kind: 'object' }] });
+    expect(Buffer.from(await store.get('m', undefined, last[0]?.version)).toString()).toBe('first');
   });
 
   it('puts a deletion of the same second after the objects, and the latest last', async () => {
@@ -236,19 +237,10 @@ describe('the history of a key', () => {
   });
 
   it('is denied to those who may list objects only', async () => {
-    const credentialFiles = await minio.addUser('lister', 'lister-secret', {
-      Version: '2012-10-17',
-      Statement: [
-        {
-          Effect: 'Allow',
-          Action: ['s3:ListBucket', 's3:GetObject', 's3:PutObject'],
-          Resource: ['arn:aws:s3:::versioned', 'arn:aws:s3:::versioned/*'],
-        },
-      ],
-    });
-    const store = storeIn('versioned', { credentialFiles });
+    const store = storeIn('versioned');
     await put(store, 'a', BYTES);
-    expect(await keysOf(store.list(''))).toEqual(['a']);
+    // MinIO takes the right to list for the right to list versions, even where the second is denied. AWS does not.
+    faults.once(s3Error(403, 'AccessDenied'), ({ url }) => url.includes('versions'));
     await expect(historyOf(store.history(''))).rejects.toMatchObject({ code: 'denied', operation: 'list' });
   });
 

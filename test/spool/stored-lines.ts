@@ -3,10 +3,9 @@
  */
 import type { Line } from '@mcp-recorder/recording/format/line';
 import { decodeSegment } from '@mcp-recorder/recording/read/segment-object';
-import type { createMemoryStore } from './memory-store.ts';
 
 /** All lines in the order of their objects' keys. */
-export async function storedLines(store: ReturnType<typeof createMemoryStore>): Promise<Line[]> {
+export async function storedLines(store: { objects: Map<string, Uint8Array> }): Promise<Line[]> {
   const lines: Line[] = [];
   for (const key of [...store.objects.keys()].sort()) {
     const text = (await decodeSegment(store.objects.get(key) as Uint8Array)).toString('utf8');

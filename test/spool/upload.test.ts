@@ -3,8 +3,10 @@ import { segmentKey } from '@mcp-recorder/recording/format/keys';
 import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
 import { describe, expect, test } from 'vitest';
 import type { SealedObject } from '../../sidecar/spool/spool.ts';
+import type { StoreWatch } from '../../sidecar/store-watch.ts';
 import { createUploader } from '../../sidecar/upload.ts';
 import { describeObjectStore } from '../recording/object-store-contract.ts';
+import { createMoodyStore } from '../support/moody-store.ts';
 import { eventually } from '../support/poll.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { UNWATCHED } from './spool-process.ts';
@@ -43,12 +45,12 @@ function forgetful(store: ObjectStore): ObjectStore {
   };
 }
 
-function upload(store: ObjectStore) {
+function upload(store: ObjectStore, watch: Pick<StoreWatch, 'begin'> = UNWATCHED) {
   const confirmed: number[] = [];
   const failures: string[] = [];
   const uploader = createUploader({
     store,
-    watch: UNWATCHED,
+    watch,
     nowMs: () => performance.now(),
     read: async ({ segment }) => bytesOf(segment),
     confirmed: ({ segment }) => confirmed.push(segment),
@@ -150,3 +152,83 @@ describeObjectStore('the store in memory', async () => ({
   store: createMemoryStore(),
   dispose: async () => {},
 }));
+
+describe('an uploader in trouble', () => {
+  test('lets no object that fails hold up the others', async () => {
+    const store = createMemoryStore();
+    const { uploader, confirmed, failures } = upload({
+      ...store,
+      async putIfAbsent(key, ...rest) {
+        if (Number(key.slice(-22, -10)) < 4)
+          throw new StoreError('failed', 'put', key, 'a fault of this one');
+        return await store.putIfAbsent(key, ...rest);
+      },
+    });
+    for (let segment = 0; segment < 8; segment += 1) uploader.add(objectOf(segment));
+    await eventually(() => confirmed.length === 4, { withinMs: 1_000 });
+    expect(confirmed.toSorted()).toEqual([4, 5, 6, 7]);
+    expect(failures.length).toBeGreaterThanOrEqual(4);
+    expect(uploader.waiting).toBe(4);
+    await uploader.close();
+  });
+
+  test('begins anew, when the store is back, what pauses and what hangs from before', async () => {
+    const moody = createMoodyStore(createMemoryStore());
+    const { uploader, confirmed } = upload(moody.store);
+    moody.be('silent');
+    uploader.add(objectOf(0));
+    await eventually(() => moody.asked === 1, { withinMs: 1_000 });
+    moody.be('well');
+    const backMs = performance.now();
+    uploader.add(objectOf(1));
+    await eventually(() => confirmed.length === 1, { withinMs: 1_000 });
+    uploader.resume(backMs);
+    await eventually(() => confirmed.length === 2, { withinMs: 1_000 });
+    expect(confirmed).toEqual([1, 0]);
+    await uploader.close();
+  });
+
+  test('does not touch what began after the store was back', async () => {
+    const moody = createMoodyStore(createMemoryStore());
+    const { uploader, confirmed } = upload(moody.store);
+    moody.be('held');
+    uploader.add(objectOf(0));
+    await eventually(() => moody.asked === 1, { withinMs: 1_000 });
+    uploader.resume(0);
+    moody.be('well');
+    await eventually(() => confirmed.length === 1, { withinMs: 1_000 });
+    expect(moody.asked).toBe(1);
+    await uploader.close();
+  });
+
+  test('gives an attempt that has no answer up after five seconds, tells the watch, and tries again', async () => {
+    const moody = createMoodyStore(createMemoryStore());
+    const told: unknown[] = [];
+    const watch = {
+      begin: () => ({ ...UNWATCHED.begin(), failed: (error: unknown) => void told.push(error) }),
+    };
+    const { uploader, confirmed } = upload(moody.store, watch);
+    moody.be('silent');
+    uploader.add(objectOf(0));
+    await eventually(() => told.length === 1, { withinMs: 6_000 });
+    expect(told[0]).toMatchObject({ name: 'StoreError', code: 'timeout' });
+    moody.be('well');
+    await eventually(() => confirmed.length === 1, { withinMs: 1_000 });
+    await uploader.close();
+  });
+
+  test('goes beside a key that is taken when it may not read by what', async () => {
+    const store = createMemoryStore();
+    await store.putIfAbsent(objectOf(0).key, bytesOf(0), objectOf(0).sha256);
+    const denied = (key: string) => new StoreError('denied', 'head', key, 'no right to read');
+    const { uploader, confirmed, failures } = upload({
+      ...forgetful(store),
+      head: (key) => Promise.reject(denied(key)),
+      get: (key) => Promise.reject(denied(key)),
+    });
+    uploader.add(objectOf(0));
+    await eventually(() => confirmed.length === 1, { withinMs: 1_000 });
+    expect([...store.objects.keys()]).toEqual([objectOf(0).key, objectOf(0, 1).key]);
+    expect(failures[0]).toContain('may not read by what');
+  });
+});

@@ -9,8 +9,10 @@ import type { Line } from '@mcp-recorder/recording/format/line';
 import { readSegments } from '@mcp-recorder/recording/read/store-reader';
 import { verifyStore } from '@mcp-recorder/recording/read/verify-store';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
+import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { type DrainReport, type Recorder, startRecorder } from '@mcp-recorder/sidecar';
 import { loadConfiguration } from '@mcp-recorder/sidecar/config/load';
+import type { Configuration } from '@mcp-recorder/sidecar/config/schema';
 import { pino } from 'pino';
 import { type Callback, nodeSpoolFiles, type SpoolFiles } from '../../sidecar/spool/files.ts';
 
@@ -34,6 +36,9 @@ export interface TestRecorderOptions {
   maxRequestBytes?: number;
   drainTimeoutMs?: number;
   directory?: string;
+  recording?: Partial<Pick<Configuration['recording'], 'commit' | 'onFailure' | 'maxUploadLagMs'>>;
+  /** What the recorder stores to, given the directory store. */
+  wrapStore?: (real: ObjectStore) => ObjectStore;
 }
 
 /** Starts a recorder in front of `upstream` (an origin or URL). */
@@ -52,11 +57,13 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
   if (options.maxRequestBytes !== undefined)
     configuration.recording.maxRequestBytes = options.maxRequestBytes;
   configuration.drain.timeoutMs = options.drainTimeoutMs ?? 2_000;
+  Object.assign(configuration.recording, options.recording);
+  const store = createDirectoryStore(path.join(directory, 'store'));
   const recorder = await startRecorder(configuration, {
     log: pino({ level: 'silent' }),
     ...(options.files === undefined ? {} : { files: options.files }),
+    ...(options.wrapStore === undefined ? {} : { store: options.wrapStore(store) }),
   });
-  const store = createDirectoryStore(path.join(directory, 'store'));
 
   async function lines(): Promise<Line[]> {
     const all: Line[] = [];

@@ -1,0 +1,246 @@
+/**
+ * What callers, probes and the recording see while the store is in trouble, for both commit modes and both answers to failure.
+ */
+import { afterEach, describe, expect, it } from 'vitest';
+import { createMoodyStore, type MoodyStore } from '../support/moody-store.ts';
+import { eventually } from '../support/poll.ts';
+import { connectRaw, listenRaw, type RawConnection, type RawServer } from '../support/raw-http.ts';
+import {
+  createHeldFiles,
+  type HeldFiles,
+  startTestRecorder,
+  type TestRecorder,
+  type TestRecorderOptions,
+} from '../support/recorder.ts';
+
+const CALL = '{"jsonrpc":"2.0","id":"call-1","method":"tools/call","params":{"name":"echo"}}';
+const POST = `POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ${CALL.length}\r\n\r\n${CALL}`;
+const OK =
+  'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}';
+const LAG_MS = 1_000;
+
+let held: HeldFiles;
+let moody: MoodyStore;
+let server: RawServer;
+let recorder: TestRecorder;
+let clients: RawConnection[] = [];
+
+async function begin(recording: TestRecorderOptions['recording']): Promise<void> {
+  held = createHeldFiles();
+  server = await listenRaw();
+  recorder = await startTestRecorder({
+    upstream: server.origin,
+    files: held.files,
+    recording: { maxUploadLagMs: LAG_MS, ...recording },
+    wrapStore(real) {
+      moody = createMoodyStore(real);
+      return moody.store;
+    },
+  });
+}
+afterEach(async () => {
+  for (const client of clients) client.reset();
+  clients = [];
+  held.failSyncs(null);
+  held.release();
+  moody.be('well');
+  await server.close();
+  await recorder[Symbol.asyncDispose]();
+});
+
+interface Status {
+  gate: { state: string; reason: string | null; hint: string | null; unrecorded_exchanges: number | null };
+  store: Record<string, unknown>;
+}
+
+async function status(): Promise<Status> {
+  return (await (await fetch(`${recorder.statusOrigin}/status`)).json()) as Status;
+}
+
+async function gate(state: string, withinMs = 5_000): Promise<Status> {
+  await eventually(async () => (await status()).gate.state === state, { withinMs });
+  return await status();
+}
+
+async function connect(): Promise<RawConnection> {
+  const client = await connectRaw(recorder.port);
+  clients.push(client);
+  return client;
+}
+
+/** A call that the server answers. */
+async function answeredCall(): Promise<string> {
+  const client = await connect();
+  await client.send(POST);
+  const upstream = await server.accept();
+  await upstream.message();
+  await upstream.send(OK);
+  const { startLine } = await client.message();
+  client.reset();
+  return startLine;
+}
+
+async function refusedCall() {
+  const client = await connect();
+  await client.send(POST);
+  const { startLine, headers, body } = await client.message();
+  return { startLine, headers: new Map(headers), error: JSON.parse(body.toString()) as unknown };
+}
+
+describe('with a store that takes connections and answers nothing', () => {
+  it('lets calls pass until the bound, then refuses them with the reason while the pod stays ready, and opens again', async () => {
+    await begin({});
+    expect(await answeredCall()).toContain('200');
+    moody.be('silent');
+    expect(await answeredCall()).toContain('200');
+    const degraded = await gate('Degraded');
+    expect(degraded.gate.hint).not.toBe('');
+    expect(await answeredCall()).toContain('200');
+    const closed = await gate('Closed');
+    expect(closed.gate.reason).toMatch(/^store_(timeout|lag)$/);
+    const refused = await refusedCall();
+    expect(refused.startLine).toContain('503');
+    expect(refused.headers.get('Retry-After')).toMatch(/^\d+$/);
+    // On its headers: the id of a request that is not read is not known.
+    expect(refused.error).toMatchObject({
+      id: null,
+      error: { data: { reason: 'gate_closed', gate: expect.stringMatching(/^store_(timeout|lag)$/) } },
+    });
+    const ready = await fetch(`${recorder.statusOrigin}/readyz`);
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toMatchObject({ ready: true, reasons: [expect.stringMatching(/^store_/)] });
+
+    moody.be('well');
+    await gate('Open', 5_000);
+    expect(await answeredCall()).toContain('200');
+    const lines = await recorder.finish();
+    const ends = lines.filter((line) => line.type === 'end').map((line) => line.ended.how);
+    expect(ends).toEqual(['complete', 'complete', 'complete', 'complete']);
+    expect(lines.filter((line) => line.type === 'denied')).toMatchObject([
+      { denied: { reason: 'gate_closed', count: 1 } },
+    ]);
+  });
+
+  it('closes an idle recorder too, and opens it again', async () => {
+    await begin({});
+    moody.be('silent');
+    await gate('Closed');
+    moody.be('well');
+    await gate('Open');
+  });
+});
+
+describe('with a store that refuses', () => {
+  it('says Degraded at once and why, with what to do, and Closed at the bound', async () => {
+    await begin({ maxUploadLagMs: 3_000 });
+    moody.be('down');
+    expect(await answeredCall()).toContain('200');
+    const degraded = await gate('Degraded');
+    expect(degraded.gate).toMatchObject({ reason: 'store_unreachable', hint: 'Start it.' });
+    expect(degraded.store).toMatchObject({
+      healthy: false,
+      failing_since: expect.stringMatching(/Z$/),
+      last_error: { reason: 'store_unreachable', hint: 'Start it.' },
+    });
+    expect((await gate('Closed')).gate.reason).toBe('store_unreachable');
+    moody.be('well');
+    const open = await gate('Open');
+    expect(open.store).toMatchObject({ healthy: true, failing_since: null, lag_ms: 0 });
+  });
+});
+
+describe('with commit ObjectStorage', () => {
+  it('gives the server nothing before the store has confirmed the request, and the client nothing of the answer', async () => {
+    await begin({ commit: 'ObjectStorage', maxUploadLagMs: 30_000 });
+    moody.be('held');
+    const client = await connect();
+    await client.send(POST);
+    const asked = moody.asked;
+    await eventually(() => moody.asked > asked, { withinMs: 5_000 });
+    expect(server.connections).toHaveLength(0);
+    moody.be('well');
+    const upstream = await server.accept();
+    await upstream.message();
+    moody.be('held');
+    await upstream.send(OK);
+    const askedThen = moody.asked;
+    await eventually(() => moody.asked > askedThen, { withinMs: 5_000 });
+    expect(client.received()).toHaveLength(0);
+    moody.be('well');
+    expect((await client.message()).body.toString()).toBe('{}');
+  });
+
+  it('answers who waits for the store when it is given up: refused before the server saw it, and recorded as cut', async () => {
+    await begin({ commit: 'ObjectStorage' });
+    moody.be('silent');
+    const refused = await refusedCall();
+    expect(refused.startLine).toContain('503');
+    expect(refused.error).toMatchObject({ id: 'call-1', error: { data: { reason: 'gate_closed' } } });
+    expect(server.connections).toHaveLength(0);
+    moody.be('well');
+    // The upload that hangs is given five seconds.
+    await gate('Open', 10_000);
+    const lines = await recorder.finish();
+    const carried = lines.filter((line) => 'exchange' in line && line.exchange !== null);
+    expect(carried.map((line) => line.type)).toEqual(['request', 'result', 'end']);
+    expect(lines.find((line) => line.type === 'end')).toMatchObject({
+      ended: { how: 'cut', status: null, bytes_in: CALL.length, released_bytes: 0, parts: 3 },
+    });
+  });
+});
+
+describe('with onFailure Open', () => {
+  it('lets calls pass unrecorded while the disk fails, and records the gap with its exact count', async () => {
+    await begin({ onFailure: 'Open' });
+    expect(await answeredCall()).toContain('200');
+    held.failSyncs('EIO');
+    // The one that finds it out, and two more.
+    for (let n = 0; n < 3; n += 1) expect(await answeredCall()).toContain('200');
+    expect((await gate('FailOpen')).gate).toMatchObject({ reason: 'spool_failed', unrecorded_exchanges: 3 });
+    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(200);
+    held.failSyncs(null);
+    await gate('Open', 15_000);
+    expect(await answeredCall()).toContain('200');
+    const lines = await recorder.finish();
+    expect(lines.filter((line) => line.type === 'end')).toHaveLength(2);
+    expect(lines.filter((line) => line.type === 'gap')).toMatchObject([
+      { gap: { cause: 'spool_failed', exchanges: 3, exact: true } },
+    ]);
+  });
+
+  it('cuts event streams that go on unrecorded once lines can be written again, and counts what was recorded in part', async () => {
+    await begin({ onFailure: 'Open' });
+    const client = await connect();
+    await client.send('GET /mcp HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n');
+    const upstream = await server.accept();
+    await upstream.message();
+    await upstream.send(
+      'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n',
+    );
+    await client.until('text/event-stream');
+    held.failSyncs('EIO');
+    await upstream.send('8\r\ndata: 1\n\r\n1\r\n\n\r\n');
+    await client.until('data: 1');
+    await gate('FailOpen');
+    held.failSyncs(null);
+    await gate('Open', 15_000);
+    await client.end();
+    const lines = await recorder.finish();
+    expect(lines.filter((line) => line.type === 'gap')).toMatchObject([
+      { gap: { exchanges: 1, exact: true } },
+    ]);
+    expect(lines.filter((line) => line.type === 'event' || line.type === 'end')).toEqual([]);
+  });
+
+  it('goes on recording on this disk while the store is in trouble past the bound', async () => {
+    await begin({ onFailure: 'Open', commit: 'ObjectStorage' });
+    moody.be('down');
+    await gate('Degraded');
+    expect(await answeredCall()).toContain('200');
+    moody.be('well');
+    await gate('Open');
+    const lines = await recorder.finish();
+    expect(lines.filter((line) => line.type === 'end')).toHaveLength(1);
+    expect(lines.filter((line) => line.type === 'gap')).toEqual([]);
+  });
+});
