@@ -87,6 +87,7 @@ async function runLane(
     name: `l${number}`,
     // The SDK's sessions and resumptions in one of the lanes that run together, the byte for byte ledger in the others.
     traffic: number % LANES === 0 ? 'sdk' : 'ledger',
+    commit: number % 3 === 1 ? 'ObjectStorage' : 'Spool',
     shape: calls.shape,
     compileCache: options.compileCache,
   });

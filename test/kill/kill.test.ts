@@ -21,23 +21,25 @@ test('nothing is lost and everything is explained when real recorders are killed
   for (const [phase, kills] of Object.entries(report.phases)) expect(kills, phase).toBeGreaterThan(0);
   expect(report.states['recovered']).toBeGreaterThan(KILLS / 3);
   expect(report.seals['age']).toBeGreaterThan(0);
+  expect(report.seals['batch']).toBeGreaterThan(0);
   expect(report.completed).toBeGreaterThan(10 * KILLS);
 }, 600_000);
 
-test.concurrent.each<[string, Death]>([
-  ['before', 'before'],
-  ['half way through', 'half'],
-  ['after', 'after'],
+test.concurrent.each<[string, string, Death, 'Spool' | 'ObjectStorage']>([
+  ['before', 'Spool', 'before', 'Spool'],
+  ['half way through', 'Spool', 'half', 'Spool'],
+  ['after', 'Spool', 'after', 'Spool'],
+  ['half way through', 'ObjectStorage', 'half', 'ObjectStorage'],
 ])(
-  'nothing is lost and everything is explained when the recorder dies %s any file primitive',
-  async (_, how) => {
+  'nothing is lost and everything is explained when the recorder dies %s any file primitive (commit %s)',
+  async (_when, _mode, how, commit) => {
     const dooms = planDooms(FIRST, DRAINS);
-    const report = await runPrimitiveLoop(how, dooms);
+    const report = await runPrimitiveLoop(how, dooms, commit);
     expect(report.violations).toEqual([]);
     // The last dooms may lie behind the end of a drain.
     expect(report.kills).toBeGreaterThan(dooms.length - DRAINS / 2);
     expect(report.states['recovered']).toBeGreaterThan(FIRST);
-    expect(report.seals['size']).toBeGreaterThan(0);
+    expect(report.seals[commit === 'Spool' ? 'size' : 'batch']).toBeGreaterThan(0);
   },
   600_000,
 );

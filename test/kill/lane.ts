@@ -26,6 +26,7 @@ export interface LaneOptions {
   /** Tells lanes apart in tokens and reports: `[a-z0-9]+`. */
   name: string;
   traffic: 'ledger' | 'sdk';
+  commit: 'Spool' | 'ObjectStorage';
   /** What the clients of the ledger ask for. */
   shape: (client: number, call: number) => CallShape;
   /** Where compiled code is kept from one life to the next: a start costs half. */
@@ -64,7 +65,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     listen: `127.0.0.1:${port}`,
     server: { url: upstream },
     storage: { directory: storage },
-    recording: { spool: { directory: spool } },
+    recording: { commit: options.commit, spool: { directory: spool } },
     status: { listen: '127.0.0.1:0' },
     drain: { timeout: '5s' },
     log: { level: 'warn' },

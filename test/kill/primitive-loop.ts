@@ -44,11 +44,13 @@ function shape(client: number, call: number): CallShape {
 export async function runPrimitiveLoop(
   how: Death,
   dooms: readonly Doom[],
+  commit: 'Spool' | 'ObjectStorage',
 ): Promise<Verdict & { kills: number }> {
   const compileCache = await mkdtemp(path.join(tmpdir(), 'mcp-recorder-compiled-'));
   const lane = await openLane({
-    name: how,
+    name: `${how}${commit.toLowerCase()}`,
     traffic: 'ledger',
+    commit,
     shape,
     compileCache,
   });
