@@ -280,7 +280,8 @@ async function openClaimed(
       const left = sealer.waiting + holdings.waiting + unsettled + (commit.isOpen() ? 1 : 0);
       const stopping = stop();
       if (clean) await stopping;
-      return { uploaded: left === 0, left };
+      // A stream that could not be sealed as last is not all there, although each of its objects may be.
+      return { uploaded: clean && left === 0, left };
     },
   };
 }

@@ -159,3 +159,15 @@ it('records one result of a call whose answer was lost in two appends', async ()
   const results = lines.filter((line) => line.type === 'result' && line.operation !== null);
   expect(results).toHaveLength(1);
 });
+
+it('ends in time when it is asked to stop while the disk fails', async () => {
+  await client.send(POST);
+  const upstream = await server.accept();
+  await upstream.message();
+  held.failSyncs('EIO');
+  await upstream.send(OK);
+  await client.end();
+  await eventually(async () => (await status()).gate.state === 'Closed', { withinMs: 5_000 });
+  // Its end can't be recorded, and nobody knows when that will be.
+  expect(await recorder.drain()).toMatchObject({ uploaded: false });
+}, 30_000);
