@@ -257,29 +257,8 @@ export class Exchange {
     );
   }
 
-  /**
-   * The request could not be recorded whole: nothing of it was passed on. What is recorded of it gets its end.
-   * @param finished called when that is done
-   */
-  abandon(error: SpoolError, finished: () => void): void {
-    if (error.durableLines === 0) {
-      this.#forget(finished);
-      return;
-    }
-    const tails: LineTail[] = [];
-    this.takeEnd(tails, {
-      how: 'cut',
-      status: null,
-      answeredBy: 'recorder',
-      tooLarge: false,
-      trailers: [],
-      released: 0,
-    });
-    this.append(tails, finished, true);
-  }
-
   /** Nothing is recorded of it: its own calls never were; what it answered of others was answered all the same. */
-  #forget(finished: () => void): void {
+  forget(): void {
     this.ended = true;
     const { operations, spool } = this.context;
     operations.exchangeEnded(this.open, {
@@ -292,7 +271,6 @@ export class Exchange {
     const answered = this.#settled.map((result) => encodeResult(result, null, null));
     this.#settled = [];
     if (answered.length > 0) spool.append(answered, () => {}, CLOSING);
-    finished();
   }
 
   /** Gives lines to the spool. When they are lost, what comes next is numbered and counted as if these had never been. */
