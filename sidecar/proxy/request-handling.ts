@@ -7,7 +7,7 @@ import { decodeBodyText } from '../exchange/body-text.ts';
 import { classifyRequest } from '../exchange/classify.ts';
 import { endToEndHeaders } from '../exchange/headers.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
-import type { GateCause } from '../gate.ts';
+import { type GateCause, isShared } from '../gate.ts';
 import type { LineTail, SpoolError } from '../spool/spool.ts';
 import { type Coding, decodeWhole, readCoding } from './content-coding.ts';
 import type { ProxyContext } from './context.ts';
@@ -180,8 +180,8 @@ export class RequestHandling {
     const detail: RefusalDetail = lost ? { message: error.message } : closedDetail(cause);
     if (error.durableLines > 0) {
       // It is an exchange on disk, and so must be what its client is told; where the disk itself fails, nothing is.
-      if (error.code === 'not_stored')
-        this.recorder?.refuse(reason, { detail: detail.message, ...detail.data });
+      const diskWorks = error.code === 'not_stored' && cause !== null && isShared(cause);
+      if (diskWorks) this.recorder?.refuse(reason, { detail: detail.message, ...detail.data });
       else this.recorder?.lost(false);
       return;
     }

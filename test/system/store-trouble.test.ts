@@ -149,6 +149,21 @@ describe('with a store that refuses', () => {
   });
 });
 
+describe('with a disk that takes lines and no objects', () => {
+  it('blames the disk, not the store that falls behind, and the pod is not ready', async () => {
+    await begin({});
+    const { writeWhole } = held.files;
+    held.files.writeWhole = async () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    };
+    expect(await answeredCall()).toContain('200');
+    expect((await gate('Closed')).gate.reason).toBe('spool_full');
+    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(503);
+    held.files.writeWhole = writeWhole;
+    await gate('Open', 10_000);
+  });
+});
+
 describe('with commit ObjectStorage', () => {
   it('gives the server nothing before the store has confirmed the request, and the client nothing of the answer', async () => {
     await begin({ commit: 'ObjectStorage', maxUploadLagMs: 30_000 });
