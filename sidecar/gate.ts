@@ -126,7 +126,7 @@ export function createGate(options: GateOptions): Gate {
   function decide(): { state: GateState['state']; cause: GateCause | null } {
     if (isDrained) return { state: 'Closed', cause: DRAINED };
     if (spool !== null) {
-      const full = spool.reason === 'spool_full' && lastCause !== null;
+      const full = spool.reason === 'spool_full' && lastCause !== null && isShared(lastCause);
       const cause = full ? withSpoolFull(lastCause as GateCause, spool.message) : spoolCause(spool);
       return { state: onFailure === 'Open' ? 'FailOpen' : 'Closed', cause };
     }
@@ -172,7 +172,8 @@ export function createGate(options: GateOptions): Gate {
   };
 }
 
-function spoolCause({ reason, message }: NonNullable<Parameters<Gate['observeSpool']>[0]>): GateCause {
+/** A fault of this machine's disk, for people. */
+export function spoolCause({ reason, message }: NonNullable<Parameters<Gate['observeSpool']>[0]>): GateCause {
   return { reason, message, hint: reason === 'spool_stalled' ? STALL_HINT : OBSTACLE_HINTS[reason] };
 }
 

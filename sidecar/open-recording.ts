@@ -11,7 +11,7 @@ import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
 import type { Logger } from 'pino';
 import type { Configuration, Storage } from './config/schema.ts';
 import type { Denials } from './denials.ts';
-import type { Gate } from './gate.ts';
+import { type Gate, type GateCause, spoolCause } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { Report } from './report.ts';
 import { loadSessionKey } from './session-key.ts';
@@ -19,7 +19,7 @@ import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
 import type { Obstacle } from './spool/append-queue.ts';
 import { openSpool, type SpoolControl } from './spool/open-spool.ts';
-import type { Spool } from './spool/spool.ts';
+import type { Spool, SpoolStatus } from './spool/spool.ts';
 import { createStoreWatch, type StoreWatch } from './store-watch.ts';
 import { createUploader } from './upload.ts';
 import { VERSION } from './version.ts';
@@ -90,7 +90,13 @@ export async function openRecording(
   const session = await loadSessionKey(directory, files);
   let opened: SpoolControl | null = null;
   let obstacle: Obstacle | null = null;
-  const observe = () => gate.observeStore(watch.health(opened?.status().lagMs ?? 0));
+  function observe(): void {
+    const status = opened?.status();
+    const health = watch.health(status?.lagMs ?? 0);
+    // A store that answers is not to blame for what never became an object.
+    if (status !== undefined) health.cause ??= ownCause(status);
+    gate.observeStore(health);
+  }
   const watch = createStoreWatch({
     store,
     maxUploadLagMs,
@@ -171,8 +177,7 @@ export async function openRecording(
   const stallTimer = setInterval(() => {
     if (obstacle !== null) return;
     const { syncingMs } = spool.status();
-    const message = `a sync of the spool has not ended for ${Math.round(syncingMs / 1000)} s`;
-    gate.observeSpool(syncingMs < STALL_MS ? null : { reason: 'spool_stalled', message });
+    gate.observeSpool(syncingMs < STALL_MS ? null : stalled(syncingMs));
   }, STALL_LOOK_MS);
   const waited = new AbortController();
   await Promise.race([
@@ -191,6 +196,17 @@ export async function openRecording(
       await watch.close();
     },
   };
+}
+
+/** What is wrong with the disk here although the spool may still take lines. */
+function ownCause({ stuck, syncingMs }: SpoolStatus): GateCause | null {
+  if (stuck !== null) return spoolCause(stuck);
+  return syncingMs < STALL_LOOK_MS ? null : spoolCause(stalled(syncingMs));
+}
+
+function stalled(syncingMs: number) {
+  const message = `a sync of the spool has not ended for ${Math.round(syncingMs / 1000)} s`;
+  return { reason: 'spool_stalled' as const, message };
 }
 
 function openStore(storage: Storage): ObjectStore {

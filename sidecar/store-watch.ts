@@ -63,6 +63,8 @@ const LOOK_EVERY_MS = 1_000;
 /** A look is given up after this (ms); its silence counts from its start. */
 const LOOK_TIMEOUT_MS = 5_000;
 const MAX_LOOKS = 5;
+/** Without an answer for so long a look is called silent (ms). */
+const SILENT_AFTER_MS = 500;
 /** An idle recorder looks so often (ms), more often with a short bound. */
 const IDLE_MS = 10_000;
 const IDLE_SHARE = 1 / 3;
@@ -195,12 +197,14 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
     health(lagMs) {
       const starts = [uploadTroubleMs, lookTroubleMs, silent[0] ?? null].filter((start) => start !== null);
       const failing = uploadTroubleMs !== null || lookTroubleMs !== null;
+      // A look that has just begun is no silence: what is wrong then is something else.
+      const isSilent = silent.length > 0 && nowMs() - (silent[0] as number) >= SILENT_AFTER_MS;
       return {
         troubleMs: starts.length === 0 ? 0 : nowMs() - Math.min(...starts),
         failing,
         lagMs,
         unproven: succeededMs === null,
-        cause: failing ? cause : starts.length > 0 ? SILENT : null,
+        cause: failing ? cause : isSilent ? SILENT : null,
       };
     },
     proven,

@@ -54,6 +54,7 @@ function createForgetfulSpool(): Spool {
       quarantined: 0,
       lagMs: 0,
       syncingMs: 0,
+      stuck: null,
       lastProblem: null,
     }),
     setAckPolicy() {},

@@ -42,6 +42,7 @@ const NO_FACTS: SessionFacts = {
 };
 const ALLOWED = { action: 'allow', rule: null } as const;
 const NO_CALLS: Call[] = [];
+const NO_RESULTS: readonly never[] = [];
 
 /** What a `result` line says; nulls where the call is not known to this process. */
 type Result = Omit<SettledOperation, 'operation' | 'callExchange' | 'method' | 'durationUs'> & {
@@ -256,29 +257,8 @@ export class Exchange {
     );
   }
 
-  /**
-   * The request could not be recorded whole: nothing of it was passed on. What is recorded of it gets its end.
-   * @param finished called when that is done
-   */
-  abandon(error: SpoolError, finished: () => void): void {
-    if (error.durableLines === 0) {
-      this.#forget(finished);
-      return;
-    }
-    const tails: LineTail[] = [];
-    this.takeEnd(tails, {
-      how: 'cut',
-      status: null,
-      answeredBy: 'recorder',
-      tooLarge: false,
-      trailers: [],
-      released: 0,
-    });
-    this.append(tails, finished, true);
-  }
-
   /** Nothing is recorded of it: its own calls never were; what it answered of others was answered all the same. */
-  #forget(finished: () => void): void {
+  forget(): void {
     this.ended = true;
     const { operations, spool } = this.context;
     operations.exchangeEnded(this.open, {
@@ -291,14 +271,14 @@ export class Exchange {
     const answered = this.#settled.map((result) => encodeResult(result, null, null));
     this.#settled = [];
     if (answered.length > 0) spool.append(answered, () => {}, CLOSING);
-    finished();
   }
 
   /** Gives lines to the spool. When they are lost, what comes next is numbered and counted as if these had never been. */
   append(tails: LineTail[], durable: Durable, closing = false): void {
     const partsAfter = this.#parts;
     const bytesOutAfter = this.bytesOut;
-    const results = this.#taken;
+    // Never the list that later results are put into: they would count as part of this append too.
+    const results = this.#taken.length === 0 ? NO_RESULTS : this.#taken;
     if (results.length > 0) this.#taken = [];
     this.#unanswered++;
     const answered = (error: SpoolError | null): void => {

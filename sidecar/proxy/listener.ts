@@ -15,6 +15,8 @@ import { RequestHandling } from './request-handling.ts';
 const MAX_HEADER_BYTES = 64 * 1024;
 /** Longer than what clients and load balancers keep idle connections, so that they, not we, close first (ms). */
 const KEEP_ALIVE_MS = 75_000;
+/** How long a drain waits, when it has cut what was left, for ends that disk or store do not take at present (ms). */
+const ENDS_MS = 2_000;
 /** How often a drain looks whether only idle streams are left (ms). */
 const DRAIN_LOOK_MS = 50;
 
@@ -28,7 +30,7 @@ export interface Listener {
   cutUnrecordedStreams(): void;
   /**
    * Takes no new connections; lets calls finish, at most `timeoutMs`; then cuts what is left (streams that answer no
-   * call at once). Resolves when nothing is under way.
+   * call at once). Resolves when nothing is under way, or nothing but ends that can't be recorded now: the spool settles those.
    */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -158,8 +160,9 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
       server.close();
       server.closeIdleConnections();
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(() => {
+        let timer = setTimeout(() => {
           late = true;
+          timer = setTimeout(() => settled?.(), ENDS_MS);
           cutAll();
         }, timeoutMs);
         // A stream falls idle without telling.

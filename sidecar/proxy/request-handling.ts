@@ -7,7 +7,7 @@ import { decodeBodyText } from '../exchange/body-text.ts';
 import { classifyRequest } from '../exchange/classify.ts';
 import { endToEndHeaders } from '../exchange/headers.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
-import type { GateCause } from '../gate.ts';
+import { type GateCause, isShared } from '../gate.ts';
 import type { LineTail, SpoolError } from '../spool/spool.ts';
 import { type Coding, decodeWhole, readCoding } from './content-coding.ts';
 import type { ProxyContext } from './context.ts';
@@ -173,12 +173,21 @@ export class RequestHandling {
   }
 
   #abandon(exchange: Exchange, error: SpoolError): void {
-    exchange.abandon(error, () => this.exchangeFinished());
     const { rpcIds, batch } = exchange;
     const { cause } = this.#context.gate.current;
     const lost = error.code === 'sync_failed' || cause === null;
-    const detail = lost ? { message: error.message } : closedDetail(cause);
-    this.#deny(lost ? 'not_durable' : 'gate_closed', { rpcIds, batch, ...detail });
+    const reason = lost ? 'not_durable' : 'gate_closed';
+    const detail: RefusalDetail = lost ? { message: error.message } : closedDetail(cause);
+    if (error.durableLines > 0) {
+      // It is an exchange on disk, and so must be what its client is told; where the disk itself fails, nothing is.
+      const diskWorks = error.code === 'not_stored' && cause !== null && isShared(cause);
+      if (diskWorks) this.recorder?.refuse(reason, { detail: detail.message, ...detail.data });
+      else this.recorder?.lost(false);
+      return;
+    }
+    exchange.forget();
+    this.exchangeFinished();
+    this.#deny(reason, { rpcIds, batch, ...detail });
   }
 }
 

@@ -8,7 +8,7 @@ import { encodeResponseTail } from '@mcp-recorder/recording/format/encode';
 import type { Body, EndHow, RecordedHeader } from '@mcp-recorder/recording/format/line';
 import { encodeRecordedHeaders, endToEndHeaders, recordedHeaders } from '../exchange/headers.ts';
 import { REFUSALS, type RefusalReason, refusalBody } from '../exchange/refusals.ts';
-import type { LineTail, SpoolError } from '../spool/spool.ts';
+import type { LineTail } from '../spool/spool.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf, withoutHeader } from './headers.ts';
 import {
@@ -58,6 +58,8 @@ export class ResponseRecorder implements UpstreamHandler {
   /** Why the exchange ends before its response does. */
   #stopped: EndHow | null = null;
   #endAsked = false;
+  /** By lines that nobody was let see. */
+  #endRecorded = false;
   #call: UpstreamCall | null = null;
   #head: Head | null = null;
   #headRecorded = false;
@@ -145,11 +147,28 @@ export class ResponseRecorder implements UpstreamHandler {
     }
   }
 
+  /**
+   * Answers in the place of a server that was never asked: what is recorded of the request has no room, or no copy in the store. The disk
+   * is enough for these words of the recorder's own.
+   */
+  refuse(reason: RefusalReason, data: Readonly<Record<string, unknown>>): void {
+    this.#answer(reason, data, 'cut', true);
+  }
+
   /** Answers in the server's place. Nothing of a response may have been recorded yet. */
   answer(reason: RefusalReason, message: string, how: EndHow): void {
+    this.#answer(reason, { detail: message }, how, false);
+  }
+
+  #answer(
+    reason: RefusalReason,
+    data: Readonly<Record<string, unknown>>,
+    how: EndHow,
+    closing: boolean,
+  ): void {
     const exchange = this.#exchange;
     const { status, retryAfterSeconds } = REFUSALS[reason];
-    const { contentType, body } = refusalBody(reason, exchange.rpcIds, exchange.batch, { detail: message });
+    const { contentType, body } = refusalBody(reason, exchange.rpcIds, exchange.batch, data);
     const bytes = Buffer.from(body);
     const headers = ['Content-Type', contentType, 'Content-Length', String(bytes.length)];
     if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds));
@@ -175,13 +194,9 @@ export class ResponseRecorder implements UpstreamHandler {
       trailers: NO_TRAILERS,
       released: exchange.offeredBytes,
     });
-    this.#append(tails, {
-      information: null,
-      head: { status, reason: '', headers },
-      bytes: sent,
-      trailers: null,
-      end: 'whole',
-    });
+    const head = { status, reason: '', headers };
+    const release: Release = { information: null, head, bytes: sent, trailers: null, end: 'whole' };
+    this.#append(tails, release, closing);
   }
 
   /** The client closed its connection: the server learns it at once, and the record says it. */
@@ -208,7 +223,9 @@ export class ResponseRecorder implements UpstreamHandler {
   #askEnd(): void {
     if (this.#endAsked) return;
     this.#endAsked = true;
-    this.#exchange.whenAnswered(() => this.#recordEnd(2));
+    this.#exchange.whenAnswered(() => {
+      if (!this.#endRecorded) this.#recordEnd(2);
+    });
   }
 
   /** Records the end of an exchange that nobody waits for; once more, numbered anew, when its lines are lost with others. */
@@ -319,15 +336,19 @@ export class ResponseRecorder implements UpstreamHandler {
     });
   }
 
-  #append(tails: LineTail[], release: Release): void {
-    this.#exchange.append(tails, (error) => this.#durable(error, release));
+  #append(tails: LineTail[], release: Release, closing = false): void {
+    const lines = tails.length;
+    this.#exchange.append(
+      tails,
+      (error) => {
+        if (error === null) this.#durable(release);
+        else this.lost(release.end !== null && error.durableLines === lines);
+      },
+      closing,
+    );
   }
 
-  #durable(error: SpoolError | null, release: Release): void {
-    if (error !== null) {
-      this.#lost();
-      return;
-    }
+  #durable(release: Release): void {
     const { information, head, bytes, trailers, end } = release;
     if (end !== null) this.#owner.exchangeFinished();
     if (this.#clientGone) return;
@@ -378,8 +399,12 @@ export class ResponseRecorder implements UpstreamHandler {
     response.writeInformation(head.status, head.headers as never);
   }
 
-  /** Lines are lost: what waited for them must not pass. */
-  #lost(): void {
+  /** Lines are lost, or not in the store: what waited for them must not pass. @param hasEnd the end of the exchange is on disk all the same */
+  lost(hasEnd: boolean): void {
+    if (hasEnd) {
+      this.#endRecorded = true;
+      this.#owner.exchangeFinished();
+    }
     if (!this.#clientGone) this.#exchange.context.metrics.denied('not_durable');
     this.#clientGone = true;
     this.#stopped ??= 'cut';

@@ -16,6 +16,7 @@ import { takeInventory } from './inventory.ts';
 import type { OpenFields } from './line-writer.ts';
 import { segmentPath, streamPath } from './paths.ts';
 import { type RecoveredStream, recoverStream, settleFiles } from './recover.ts';
+import { obstacleOf } from './next-file.ts';
 import { untilDone } from './retry.ts';
 import { createSalvage } from './salvage.ts';
 import { createSealer } from './sealer.ts';
@@ -136,7 +137,19 @@ async function openClaimed(
     holdings.add(object);
     handOver(object);
   };
-  const sealer = createSealer(files, segmentFiles, hold, problem);
+  let stuck: Obstacle | null = null;
+  const sealer = createSealer(
+    files,
+    segmentFiles,
+    (object) => {
+      stuck = null;
+      hold(object);
+    },
+    (error) => {
+      stuck = obstacleOf(error, 'what is recorded can not be made ready for the store');
+      problem(error);
+    },
+  );
   const ownPath = (segment: number) => segmentPath(directory, stream, segment, 'spool');
 
   const inventory = await takeInventory(directory, files, space, segmentFiles, fileBytes);
@@ -254,6 +267,7 @@ async function openClaimed(
       quarantined,
       lagMs: acks.lagMs(),
       syncingMs: commit.syncingMs(),
+      stuck,
       lastProblem,
     }),
     confirm(object) {
@@ -280,7 +294,8 @@ async function openClaimed(
       const left = sealer.waiting + holdings.waiting + unsettled + (commit.isOpen() ? 1 : 0);
       const stopping = stop();
       if (clean) await stopping;
-      return { uploaded: left === 0, left };
+      // A stream that could not be sealed as last is not all there, although each of its objects may be.
+      return { uploaded: clean && left === 0, left };
     },
   };
 }

@@ -78,6 +78,8 @@ export interface SpoolStatus {
   lagMs: number;
   /** How long the sync that is on its way has taken so far (ms); 0 when there is none. */
   syncingMs: number;
+  /** What keeps a sealed segment from becoming an object, since the last attempt failed. */
+  stuck: { reason: 'spool_full' | 'spool_failed'; message: string } | null;
   /** What failed last, with no end: for people who look for a cause. */
   lastProblem: string | null;
 }

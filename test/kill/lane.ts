@@ -3,9 +3,7 @@
  * Who ends a life, and when, is the caller's.
  * Invariant: nothing that a lane started outlives its `close`; its directory stays when something was wrong in it.
  */
-import { randomInt } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +11,7 @@ import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-st
 import { type SpawnedProcess, spawnProcess } from '../support/child-process.ts';
 import { createLedger } from '../support/ledger.ts';
 import { type CallShape, type Driven, driveClients, startLedgerServer } from '../support/ledger-traffic.ts';
+import { steadyPort } from '../support/steady-port.ts';
 import { judge, judgeMeanwhile, type Verdict } from './oracle.ts';
 import { driveSdkClients, startSdkServer } from './sdk-traffic.ts';
 
@@ -48,23 +47,6 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-/**
- * A free port below those that systems hand out for connections (from 32768): while the recorder is dead, a client that connects to its
- * port must not be given that very port as its own.
- */
-async function freePortForYears(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 30_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    await new Promise((closed) => server.close(closed));
-    if (free) return port;
-  }
-}
-
 /** Opens a lane: its clients call from now on. */
 export async function openLane(options: LaneOptions): Promise<Lane> {
   const { name, traffic } = options;
@@ -74,7 +56,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
   const store = createDirectoryStore(storage);
   await mkdir(storage);
   const ledger = createLedger();
-  const port = await freePortForYears();
+  const port = await steadyPort();
   const server = traffic === 'sdk' ? await startSdkServer(ledger) : await startLedgerServer(ledger);
   const upstream = 'url' in server ? server.url : `${server.origin}/mcp`;
   const file = path.join(directory, 'recorder.yaml');

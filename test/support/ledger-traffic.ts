@@ -5,10 +5,16 @@
  *
  * What a call is answered with is decided by its arguments, so traffic is the same in every run with one seed.
  */
-import { createServer, Agent, request as sendRequest, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  request as sendRequest,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Ledger, openEntry, tokenOf } from './ledger.ts';
+import { type Ledger, type LedgerEntry, openEntry, tokenOf } from './ledger.ts';
 
 /** Pause of a client whose call failed, milliseconds. */
 const RETRY_MS = 25;
@@ -112,6 +118,20 @@ export interface DriveOptions {
   shape?: (client: number, call: number) => CallShape;
   /** Makes tokens of several runs on one ledger different. */
   run?: string;
+  /** Told of each call when it is over. */
+  over?: (call: Called) => void;
+  /** Pause of a client whose call failed or was refused (503), milliseconds. */
+  retryMs?: number;
+}
+
+/** What came of a call, at the client. */
+export interface Called {
+  entry: LedgerEntry;
+  /** Of the answer, if there was one. */
+  headers: IncomingHttpHeaders;
+  /** `performance.now()`. */
+  startedMs: number;
+  endedMs: number;
 }
 
 export interface Driven {
@@ -137,16 +157,18 @@ export function mixedShape(client: number, call: number): CallShape {
  */
 export async function driveClients(ledger: Ledger, options: DriveOptions): Promise<Driven> {
   const driven: Driven = { completed: 0, failed: 0 };
-  const shape = options.shape ?? mixedShape;
+  const { shape = mixedShape, retryMs = RETRY_MS } = options;
   const client = async (who: number) => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     for (let call = 0; !options.until.aborted; call += 1) {
       const token = `token-${options.run ?? 'a'}-${who}-${call}`;
-      const complete = await callOnce(ledger, options.url(), agent, token, call, shape(who, call));
+      const called = await callOnce(ledger, options.url(), agent, token, call, shape(who, call));
+      const { complete, status } = called.entry;
       driven[complete ? 'completed' : 'failed'] += 1;
-      if (!complete) {
+      options.over?.(called);
+      if (!complete || status === 503) {
         // Nobody listens while the recorder starts again; asking all the time would only take the CPU away from it.
-        await delay(RETRY_MS);
+        await delay(retryMs);
       }
     }
     agent.destroy();
@@ -162,12 +184,15 @@ function callOnce(
   token: string,
   id: number,
   shape: CallShape,
-): Promise<boolean> {
+): Promise<Called> {
   const entry = openEntry(ledger.client, token);
+  const startedMs = performance.now();
   const padding = 'é'.repeat(Math.floor(shape.requestBytes / 2));
   const params = { name: 'echo', arguments: { token, padding, ...shape } };
   const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params }));
   return new Promise((resolve) => {
+    let answered: IncomingHttpHeaders = {};
+    const over = () => resolve({ entry, headers: answered, startedMs, endedMs: performance.now() });
     const headers = {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
@@ -175,14 +200,15 @@ function callOnce(
     };
     const req = sendRequest(url, { method: 'POST', agent, headers }, (res) => {
       entry.status = res.statusCode ?? null;
+      answered = res.headers;
       res.on('data', (piece: Buffer) => entry.received.push(piece));
       res.on('error', () => undefined);
       res.on('close', () => {
         entry.complete = res.complete;
-        resolve(res.complete);
+        over();
       });
     });
-    req.on('error', () => resolve(false));
+    req.on('error', over);
     req.end(body);
   });
 }

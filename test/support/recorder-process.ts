@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { type Exit, type RunningProcess, startProcess } from './child-process.ts';
 import { eventually } from './poll.ts';
 
-const CLI = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 /** Node's flags as users run it with: those of the first line. */
-const SHIPPED_FLAGS =
+export const SHIPPED_FLAGS =
   readFileSync(CLI, 'utf8')
     .split('\n', 1)[0]
     ?.split(' ')

@@ -137,3 +137,37 @@ it('lets a call finish when it is asked to stop, cuts streams that answer nothin
   ]);
   expect(lines.at(-1)).toMatchObject({ type: 'seal', seal: { last: true, how: 'shutdown' } });
 });
+
+it('records one result of a call whose answer was lost in two appends', async () => {
+  await client.send(POST);
+  const upstream = await server.accept();
+  await upstream.message();
+  held.hold();
+  const answer = '{"jsonrpc":"2.0","id":"call-1","result":{}}';
+  const head = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${answer.length}\r\n\r\n`;
+  await upstream.send(head + answer.slice(0, 10));
+  await eventually(() => held.waiting === 1, { withinMs: 2_000 });
+  await upstream.send(answer.slice(10));
+  // The second append is made before the first is answered: the status port answers behind it in the same loop.
+  await status();
+  held.failSyncs('EIO');
+  held.release();
+  await client.end();
+  held.failSyncs(null);
+  await eventually(async () => (await status()).gate.state === 'Open', { withinMs: 15_000 });
+  const lines = await recorder.finish();
+  const results = lines.filter((line) => line.type === 'result' && line.operation !== null);
+  expect(results).toHaveLength(1);
+});
+
+it('ends in time when it is asked to stop while the disk fails', async () => {
+  await client.send(POST);
+  const upstream = await server.accept();
+  await upstream.message();
+  held.failSyncs('EIO');
+  await upstream.send(OK);
+  await client.end();
+  await eventually(async () => (await status()).gate.state === 'Closed', { withinMs: 5_000 });
+  // Its end can't be recorded, and nobody knows when that will be.
+  expect(await recorder.drain()).toMatchObject({ uploaded: false });
+}, 30_000);

@@ -149,6 +149,21 @@ describe('with a store that refuses', () => {
   });
 });
 
+describe('with a disk that takes lines and no objects', () => {
+  it('blames the disk, not the store that falls behind, and the pod is not ready', async () => {
+    await begin({});
+    const { writeWhole } = held.files;
+    held.files.writeWhole = async () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    };
+    expect(await answeredCall()).toContain('200');
+    expect((await gate('Closed')).gate.reason).toBe('spool_full');
+    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(503);
+    held.files.writeWhole = writeWhole;
+    await gate('Open', 10_000);
+  });
+});
+
 describe('with commit ObjectStorage', () => {
   it('gives the server nothing before the store has confirmed the request, and the client nothing of the answer', async () => {
     await begin({ commit: 'ObjectStorage', maxUploadLagMs: 30_000 });
@@ -182,10 +197,31 @@ describe('with commit ObjectStorage', () => {
     await gate('Open', 10_000);
     const lines = await recorder.finish();
     const carried = lines.filter((line) => 'exchange' in line && line.exchange !== null);
-    expect(carried.map((line) => line.type)).toEqual(['request', 'result', 'end']);
-    expect(lines.find((line) => line.type === 'end')).toMatchObject({
-      ended: { how: 'cut', status: null, bytes_in: CALL.length, released_bytes: 0, parts: 3 },
+    // What its client was told is part of it.
+    expect(carried.map((line) => line.type)).toEqual(['request', 'response', 'result', 'end']);
+    expect(lines.find((line) => line.type === 'response')).toMatchObject({
+      answered_by: 'recorder',
+      http: { status: 503 },
     });
+    expect(lines.find((line) => line.type === 'end')).toMatchObject({
+      ended: { how: 'cut', status: 503, bytes_in: CALL.length, parts: 4 },
+    });
+  });
+
+  it('ends an exchange once whose answer is on disk and not in the store when that is given up', async () => {
+    await begin({ commit: 'ObjectStorage' });
+    const client = await connect();
+    await client.send(POST);
+    const upstream = await server.accept();
+    await upstream.message();
+    moody.be('silent');
+    await upstream.send(OK);
+    await client.end();
+    expect(client.received()).toHaveLength(0);
+    moody.be('well');
+    await gate('Open', 10_000);
+    const lines = await recorder.finish();
+    expect(lines.filter((line) => line.type === 'end')).toHaveLength(1);
   });
 });
 
