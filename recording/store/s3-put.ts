@@ -16,6 +16,7 @@ export interface S3Put {
     bytes: Uint8Array,
     sha256: string,
     signal?: AbortSignal,
+    compare?: boolean,
   ): Promise<PutOutcome>;
   /** Whether the store knows the condition: null before that is known. */
   readonly conditionKnown: boolean | null;
@@ -107,6 +108,7 @@ export function createS3Put(connection: S3Connection, options: S3StoreOptions): 
     bytes: Uint8Array,
     sha256: string,
     signal?: AbortSignal,
+    compare = true,
   ): Promise<PutOutcome> {
     const digest = sha256.toLowerCase();
     if (!/^[0-9a-f]{64}$/.test(digest)) {
@@ -141,7 +143,8 @@ export function createS3Put(connection: S3Connection, options: S3StoreOptions): 
         if (form.conditional && answer?.status === 412) {
           conditionKnown = true;
           settled = form;
-          return (await taken(key, path, signal)) ?? { outcome: 'exists', sha256: null };
+          const found = compare ? await taken(key, path, signal) : null;
+          return found ?? { outcome: 'exists', sha256: null };
         }
         // A proxy's own 501 has no such code, and must not cost the condition.
         if (answer?.s3Code !== 'NotImplemented') throw error;
