@@ -2,6 +2,7 @@
  * Owns the command line: which commands there are, and that mistakes in using them exit with 2.
  */
 import { Command } from 'commander';
+import { bucketPolicyCommand } from './bucket-policy.ts';
 import packageFile from './package.json' with { type: 'json' };
 import { recordCommand } from './record.ts';
 import { sessionsCommand } from './sessions.ts';
@@ -21,6 +22,7 @@ export function createProgram(): Command {
     showCommand(),
     verifyCommand(),
     verifyProofCommand(),
+    bucketPolicyCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }

@@ -5,29 +5,42 @@ import { listSessions, type SessionSummary } from '@mcp-recorder/recording/read/
 import { Command } from 'commander';
 import { describePrincipal, formatTime } from './exchange-text.ts';
 import { createProgress, watchReads } from './progress.ts';
-import { openStore } from './store-argument.ts';
+import { addS3Options, type S3Flags } from './s3-options.ts';
+import { addStoreArgument, withStore } from './store-argument.ts';
 import { renderTable } from './table.ts';
+import { addTimeOptions, inThatTime, readTimeOptions, type TimeOptions } from './time-options.ts';
 import { reportUnreadable } from './unreadable.ts';
 
 const MAX_TOOLS_SHOWN = 4;
 
+interface SessionsOptions extends S3Flags, TimeOptions {
+  json?: boolean;
+}
+
 export function sessionsCommand(): Command {
-  return new Command('sessions')
+  const command = new Command('sessions')
     .summary('list who worked with which server and tools')
     .description(
       'Lists the sessions of a recording: who, with which server, when, and which tools were called.',
-    )
-    .argument('<store>', 'directory of the recording')
-    .option('--json', 'print the sessions as JSON')
-    .action(async (argument: string, { json = false }: { json?: boolean }) => {
+    );
+  addStoreArgument(command).option('--json', 'print the sessions as JSON');
+  addTimeOptions(command, 'only sessions with something in this time');
+  return addS3Options(command).action(
+    async (argument: string, { json = false, since, until, ...flags }: SessionsOptions) => {
+      const between = readTimeOptions({ since, until });
       const progress = createProgress();
-      const store = watchReads(await openStore(argument), progress);
-      const sessions = await listSessions(store, { onUnreadable: reportUnreadable }).finally(progress.done);
-      const text = json
-        ? JSON.stringify({ store: store.location, sessions: sessions.map(toJson) }, null, 2)
-        : describeSessions(sessions, store.location).join('\n');
-      process.stdout.write(`${text}\n`);
-    });
+      await withStore(argument, flags, async (store) => {
+        const watched = watchReads(store, progress);
+        const sessions = await listSessions(watched, { onUnreadable: reportUnreadable, between }).finally(
+          progress.done,
+        );
+        const text = json
+          ? JSON.stringify({ store: store.location, sessions: sessions.map(toJson) }, null, 2)
+          : describeSessions(sessions, store.location + inThatTime(between)).join('\n');
+        process.stdout.write(`${text}\n`);
+      });
+    },
+  );
 }
 
 /** The published shape; its names are those of the recording's columns. */

@@ -3,7 +3,8 @@
  */
 import type { ResultLine } from '@mcp-recorder/recording/format/line';
 import { findLastExchange, readExchange } from '@mcp-recorder/recording/read/exchange-reader';
-import { listSegments, readSegment, type StoredSegment } from '@mcp-recorder/recording/read/store-reader';
+import { listSegmentsBackwards, readThese } from '@mcp-recorder/recording/read/store-reader';
+import { isWithin, secondsOf, type TimeRange } from '@mcp-recorder/recording/read/time-range';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { Command } from 'commander';
 import { CommandFailure, EXIT } from './failure.ts';
@@ -15,44 +16,60 @@ import {
   formatTime,
 } from './exchange-text.ts';
 import { createProgress, watchReads } from './progress.ts';
-import { openStore } from './store-argument.ts';
+import { addS3Options, type S3Flags } from './s3-options.ts';
+import { addStoreArgument, withStore } from './store-argument.ts';
 import { formatDuration, renderTable } from './table.ts';
+import { addTimeOptions, inThatTime, readTimeOptions, type TimeOptions } from './time-options.ts';
 import { reportUnreadable } from './unreadable.ts';
 
 const NEWEST_OPERATIONS = 20;
 
 export function showCommand(): Command {
-  return new Command('show')
+  const command = new Command('show')
     .summary('show an exchange, or the operations that ended last')
     .description(
       'Shows an exchange: who asked which tool for what, when, what came back, and how long it took. ' +
         `Without an exchange: the ${NEWEST_OPERATIONS} operations that ended last.`,
-    )
-    .argument('<store>', 'directory of the recording')
+    );
+  addStoreArgument(command)
     .argument('[exchange]', 'id of the exchange')
-    .option('--last', 'the exchange that began last')
-    .action(async (argument: string, exchange: string | undefined, { last = false }: { last?: boolean }) => {
+    .option('--last', 'the exchange that began last');
+  addTimeOptions(command, 'only what ended in this time (with --last: what began in it)');
+  return addS3Options(command).action(
+    async (
+      argument: string,
+      exchange: string | undefined,
+      options: S3Flags & TimeOptions & { last?: boolean },
+    ) => {
+      const { last = false, since, until, ...flags } = options;
+      const between = readTimeOptions({ since, until });
+      if (exchange !== undefined && (between.since !== null || between.until !== null)) {
+        throw new CommandFailure('--since and --until go with --last or the list, not with an exchange.');
+      }
       if (exchange !== undefined && last) throw new CommandFailure('Give an exchange or --last, not both.');
       const progress = createProgress();
-      const store = watchReads(await openStore(argument), progress);
-      const text = await (exchange === undefined && !last
-        ? showNewest(store)
-        : showExchange(store, exchange ?? null)
-      ).finally(progress.done);
+      const text = await withStore(argument, flags, async (opened) => {
+        const store = watchReads(opened, progress);
+        return await (exchange === undefined && !last
+          ? showNewest(store, between)
+          : showExchange(store, exchange ?? null, between)
+        ).finally(progress.done);
+      });
       process.stdout.write(`${text.join('\n')}\n`);
-    });
+    },
+  );
 }
 
 /** @param id null: the exchange that began last */
-async function showExchange(store: ObjectStore, id: string | null): Promise<string[]> {
-  const options = { onUnreadable: reportUnreadable };
+async function showExchange(store: ObjectStore, id: string | null, between: TimeRange): Promise<string[]> {
+  const options = { onUnreadable: reportUnreadable, between };
   const exchange = id ?? (await findLastExchange(store, options));
   const found = exchange === null ? null : await readExchange(store, exchange, options);
   if (found === null) {
     process.exitCode = EXIT.no;
     return [
       exchange === null
-        ? `No exchange in ${store.location} yet.`
+        ? `No exchange in ${store.location}${inThatTime(between)} yet.`
         : `No exchange ${exchange} in ${store.location}.`,
     ];
   }
@@ -61,18 +78,18 @@ async function showExchange(store: ObjectStore, id: string | null): Promise<stri
   return text;
 }
 
-async function showNewest(store: ObjectStore): Promise<string[]> {
+async function showNewest(store: ObjectStore, between: TimeRange): Promise<string[]> {
   const results: ResultLine[] = [];
-  for (const segment of await newestFirst(store)) {
-    if (results.length >= NEWEST_OPERATIONS) break;
-    const lines = await readSegment(store, segment, { onUnreadable: reportUnreadable });
+  const segments = listSegmentsBackwards(store, secondsOf(between));
+  for await (const { lines } of readThese(store, segments, { onUnreadable: reportUnreadable })) {
     const inSegment: ResultLine[] = [];
-    for (const { line } of lines?.lines('"type":"result"') ?? []) {
-      if (line.type === 'result') inSegment.push(line);
+    for (const { line } of lines('"type":"result"')) {
+      if (line.type === 'result' && isWithin(line.time, between)) inSegment.push(line);
     }
     results.push(...inSegment.toReversed().slice(0, NEWEST_OPERATIONS));
+    if (results.length >= NEWEST_OPERATIONS) break;
   }
-  if (results.length === 0) return [`No operation has ended in ${store.location} yet.`];
+  if (results.length === 0) return [`No operation has ended in ${store.location}${inThatTime(between)} yet.`];
   const rows = results
     .toSorted((a, b) => (a.time < b.time ? -1 : 1))
     .slice(-NEWEST_OPERATIONS)
@@ -85,9 +102,4 @@ async function showNewest(store: ObjectStore): Promise<string[]> {
       result.call_exchange ?? '-',
     ]);
   return renderTable(['ENDED', 'WHO', 'WHAT', 'OUTCOME', 'TOOK', 'EXCHANGE'], rows);
-}
-
-async function newestFirst(store: ObjectStore): Promise<StoredSegment[]> {
-  const segments = await Array.fromAsync(listSegments(store));
-  return segments.toSorted((a, b) => (a.place.second < b.place.second ? 1 : -1));
 }

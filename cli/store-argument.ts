@@ -1,26 +1,66 @@
 /**
- * Owns what STORE means on the command line.
- * Invariant: a mistyped path is an error, never an empty recording that verifies.
+ * Owns what STORE means on the command line: a directory, or a bucket that is reached as the `--s3-*` flags say.
+ * Invariant: a mistyped path, bucket or prefix is an error, never an empty recording that verifies.
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { SEGMENTS_PREFIX } from '@mcp-recorder/recording/format/keys';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
-import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
+import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
+import { LOCATION_EXPECTED, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
+import type { Command } from 'commander';
 import { CommandFailure } from './failure.ts';
+import { givenS3Flags, readS3Options, type S3Flags } from './s3-options.ts';
+
+/** Adds the argument `<store>`; what reads it takes the flags of `addS3Options` too. */
+export function addStoreArgument(command: Command): Command {
+  return command.argument('<store>', 'the recording: a directory, or s3://BUCKET/PREFIX');
+}
 
 /**
- * Opens a store for reading.
- * @throws CommandFailure when there is no recording
+ * Opens a store for reading and works on it.
+ * @param options.mayBeEmpty the caller itself says so when nothing is there
+ * @throws CommandFailure when there is no recording, or the store can't be read
  */
-export async function openStore(argument: string): Promise<ObjectStore> {
+export async function withStore<T>(
+  argument: string,
+  flags: S3Flags,
+  use: (store: ObjectStore) => Promise<T>,
+  { mayBeEmpty = false }: { mayBeEmpty?: boolean } = {},
+): Promise<T> {
+  try {
+    return await use(await openStore(argument, flags, mayBeEmpty));
+  } catch (error) {
+    // The store's own message tells the object and the reason; which store it was only the command knows.
+    if (!(error instanceof StoreError)) throw error;
+    throw new CommandFailure(`Can't read ${argument}: ${error.message}\n${error.hint}`);
+  }
+}
+
+async function openStore(argument: string, flags: S3Flags, mayBeEmpty: boolean): Promise<ObjectStore> {
+  const location = splitS3Location(argument);
+  if (location !== null) {
+    const options = readS3Options(location, flags);
+    // The SDK is loaded only by those who need it: it takes as long to load as all the rest.
+    const { createS3Store } = await import('@mcp-recorder/recording/store/s3-store');
+    const store = createS3Store(options);
+    if (!mayBeEmpty) await requireSegment(store);
+    return store;
+  }
+  const given = givenS3Flags(flags);
+  if (given.length > 0) {
+    throw new CommandFailure(`${given.join(', ')} needs a store ${LOCATION_EXPECTED}; ${argument} is none.`);
+  }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1];
   if (scheme !== undefined) {
     throw new CommandFailure(
-      `${scheme}:// needs an adapter for that object store, which is not built into this version. Give a directory.`,
+      `${scheme}:// is not known. Give a directory or ${LOCATION_EXPECTED}; most object stores speak S3, and --s3-endpoint names them.`,
     );
   }
-  const root = path.resolve(argument);
+  return await openDirectory(path.resolve(argument));
+}
+
+async function openDirectory(root: string): Promise<ObjectStore> {
   const segments = path.join(root, SEGMENTS_PREFIX);
   try {
     await fs.access(segments);
@@ -30,4 +70,12 @@ export async function openStore(argument: string): Promise<ObjectStore> {
     throw new CommandFailure(`No recording in ${root}: there is no ${SEGMENTS_PREFIX} in it.`);
   }
   return createDirectoryStore(root);
+}
+
+/** A bucket has no directories: only an object shows that a prefix was not mistyped. */
+async function requireSegment(store: ObjectStore): Promise<void> {
+  for await (const _first of store.list(SEGMENTS_PREFIX)) return;
+  throw new CommandFailure(
+    `No recording in ${store.location}: no object there begins with ${SEGMENTS_PREFIX}. Check bucket and prefix.`,
+  );
 }

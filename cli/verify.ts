@@ -2,8 +2,8 @@
  * Owns `mcp-recorder verify`: what a recording proves, in words and in JSON, and the proof of one exchange.
  * Exit codes: 0 all is explained; 1 tampered with or unexplained; 2 could not be read.
  */
-import type { StreamReport, StreamsReport } from '@mcp-recorder/recording/proof/verify-streams';
-import { verifyStore } from '@mcp-recorder/recording/read/verify-store';
+import type { StreamReport } from '@mcp-recorder/recording/proof/verify-streams';
+import { type StoreReport, verifyStore } from '@mcp-recorder/recording/read/verify-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { Command } from 'commander';
 import { CommandFailure, EXIT } from './failure.ts';
@@ -11,10 +11,11 @@ import { formatTime } from './exchange-text.ts';
 import { printableLine } from './printable.ts';
 import { createProgress } from './progress.ts';
 import { writeProof } from './write-proof.ts';
-import { openStore } from './store-argument.ts';
+import { addS3Options, type S3Flags } from './s3-options.ts';
+import { addStoreArgument, withStore } from './store-argument.ts';
 import { count, renderTable } from './table.ts';
 
-interface VerifyOptions {
+interface VerifyOptions extends S3Flags {
   json?: boolean;
   expectClosed?: boolean;
   exchange?: string;
@@ -22,25 +23,25 @@ interface VerifyOptions {
 }
 
 export function verifyCommand(): Command {
-  return new Command('verify')
+  const command = new Command('verify')
     .summary('prove that a recording is as it was written')
     .description(
       'Proves that a recording is as it was written: every line, every segment, every stream.\n' +
         'Exit code 0: all is explained; 1: tampered with or unexplained; 2: could not be read.',
-    )
-    .argument('<store>', 'directory of the recording')
+    );
+  addStoreArgument(command)
     .option('--json', 'print the report as JSON')
     .option('--expect-closed', 'a stream that is not closed is an error')
     .option('--exchange <id>', 'write a proof of this exchange for a third party (with --proof)')
-    .option('--proof <file>', 'where the proof goes; "mcp-recorder verify-proof" checks it')
-    .action(async (argument: string, options: VerifyOptions) => {
-      const { exchange, proof, json = false, expectClosed = false } = options;
-      if ((exchange === undefined) !== (proof === undefined)) {
-        throw new CommandFailure(
-          '--exchange and --proof belong together: which exchange, and where its proof goes.',
-        );
-      }
-      const store = await openStore(argument);
+    .option('--proof <file>', 'where the proof goes; "mcp-recorder verify-proof" checks it');
+  return addS3Options(command).action(async (argument: string, options: VerifyOptions) => {
+    const { exchange, proof, json = false, expectClosed = false, ...flags } = options;
+    if ((exchange === undefined) !== (proof === undefined)) {
+      throw new CommandFailure(
+        '--exchange and --proof belong together: which exchange, and where its proof goes.',
+      );
+    }
+    const work = async (store: ObjectStore) => {
       if (exchange !== undefined && proof !== undefined) {
         const { ok, statements } = await writeProof(store, exchange, proof);
         const outcome = ok ? `Proof written to ${proof}.` : 'NOT PROVEN: nothing was written.';
@@ -59,20 +60,23 @@ export function verifyCommand(): Command {
           : `${describeReport(report).join('\n')}\n`,
       );
       if (!report.explained) process.exitCode = EXIT.no;
-    });
+    };
+    await withStore(argument, flags, work, { mayBeEmpty: true });
+  });
 }
 
 /** The published shape of the report. */
-function toJson(store: ObjectStore, { explained, streams, findings }: StreamsReport): object {
+function toJson(store: ObjectStore, { explained, versions, streams, findings }: StoreReport): object {
   return {
     store: store.location,
     explained,
+    versions,
     streams: streams.map(({ lastSegment, ...stream }) => ({ ...stream, last_segment: lastSegment })),
     findings,
   };
 }
 
-async function verify(store: ObjectStore, expectClosed: boolean): Promise<StreamsReport> {
+async function verify(store: ObjectStore, expectClosed: boolean): Promise<StoreReport> {
   const progress = createProgress();
   try {
     return await verifyStore(store, {
@@ -85,7 +89,7 @@ async function verify(store: ObjectStore, expectClosed: boolean): Promise<Stream
   }
 }
 
-function describeReport({ streams, findings, explained }: StreamsReport): string[] {
+function describeReport({ streams, findings, explained, versions }: StoreReport): string[] {
   const rows = streams.map((report) => [
     report.stream,
     report.state,
@@ -102,6 +106,12 @@ function describeReport({ streams, findings, explained }: StreamsReport): string
   const wrong = [...findings, ...streams.flatMap((report) => report.findings)];
   if (wrong.length > 0) {
     text.push('', ...wrong.map(({ code, message }) => printableLine(`FOUND ${code}: ${message}`)));
+  }
+  if (versions === 'denied') {
+    text.push(
+      '',
+      'Versions could not be looked at: these credentials lack s3:ListBucketVersions. What was overwritten or deleted is judged as it is now.',
+    );
   }
   text.push('', explained ? describeSuccess(streams) : `NOT EXPLAINED: ${count(wrong.length, 'finding')}.`);
   return text;

@@ -3,6 +3,7 @@
  * Invariant: what is written has been verified as its reader will verify it.
  */
 import fs from 'node:fs/promises';
+import { isUlid, ulidTimeMs } from '@mcp-recorder/recording/format/ulid';
 import {
   type Bundle,
   BundleError,
@@ -11,12 +12,14 @@ import {
   verifyBundle,
 } from '@mcp-recorder/recording/proof/bundle';
 import { type ReadExchange, readExchange } from '@mcp-recorder/recording/read/exchange-reader';
+import { SEGMENT_SLACK_MS } from '@mcp-recorder/recording/read/partitions';
 import {
   listSegments,
   type ReadSegment,
-  readSegment,
   readSegments,
+  readThese,
 } from '@mcp-recorder/recording/read/store-reader';
+import { secondOf } from '@mcp-recorder/recording/read/time-range';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { CommandFailure } from './failure.ts';
 import { printableLine } from './printable.ts';
@@ -82,12 +85,20 @@ async function segmentsOf(store: ObjectStore, found: ReadExchange): Promise<Deco
 }
 
 async function firstSegment(store: ObjectStore, stream: string): Promise<DecodedSegment | null> {
-  for await (const segment of listSegments(store, { stream })) {
-    if (segment.place.segment !== 0) continue;
-    const read = await readSegment(store, segment, { onUnreadable });
-    if (read !== null) return decodedOf(read);
+  // A recorder whose clock was set back names a stream ahead of its lines: then the whole store is searched.
+  const began = isUlid(stream) ? secondOf(ulidTimeMs(stream) - SEGMENT_SLACK_MS) : '';
+  for (const fromSecond of [began, '']) {
+    for await (const read of readThese(store, firstOf(store, stream, fromSecond), { onUnreadable })) {
+      return decodedOf(read);
+    }
   }
   return null;
+}
+
+async function* firstOf(store: ObjectStore, stream: string, fromSecond: string) {
+  for await (const segment of listSegments(store, { stream, fromSecond })) {
+    if (segment.place.segment === 0) yield segment;
+  }
 }
 
 function decodedOf({ segment, decoded }: ReadSegment): DecodedSegment {

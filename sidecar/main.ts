@@ -151,7 +151,8 @@ export async function startRecorder(
     if (cause === null) log.info({ gate: state }, 'the gate is open: exchanges pass');
     else {
       const { reason, message, hint } = cause;
-      log.warn({ gate: state, reason, hint }, `the gate is ${GATE_WORDS[state]}: ${message}`);
+      const level = reason === 'drained' ? 'info' : 'warn';
+      log[level]({ gate: state, reason, hint }, `the gate is ${GATE_WORDS[state]}: ${message}`);
     }
     if (state === 'Closed') metrics.gateClosed(cause.reason);
     applyAckPolicy();

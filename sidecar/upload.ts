@@ -204,7 +204,7 @@ export function createUploader(options: UploaderOptions): Uploader {
       return running.size;
     },
     resume(sinceMs) {
-      for (const job of [...pausing.keys()]) {
+      for (const job of pausing.keys()) {
         job.failures = 0;
         goOn(job);
       }

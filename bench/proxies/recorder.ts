@@ -1,6 +1,6 @@
 /**
  * Owns the process of the candidates `recorder` and `recorder-off`: the recorder started by its one entry function.
- * Started with the origin of the upstream server, a directory for store and spool, and `on` or `off`; writes its port.
+ * Started with the origin of the upstream server, a directory for store and spool, and `on`, `off` or a configuration file; writes its port.
  * Invariant: `off` differs from `on` in nothing but the spool, which acknowledges every line and keeps none.
  */
 import path from 'node:path';
@@ -9,19 +9,21 @@ import { type RecorderParts, startRecorder } from '../../sidecar/main.ts';
 import type { Spool } from '../../sidecar/spool/spool.ts';
 
 const [, , upstream, directory, recording] = process.argv;
-if (upstream === undefined || directory === undefined || (recording !== 'on' && recording !== 'off')) {
-  throw new Error('usage: recorder.ts ORIGIN DIRECTORY on|off');
+if (upstream === undefined || directory === undefined || recording === undefined) {
+  throw new Error('usage: recorder.ts ORIGIN DIRECTORY on|off|FILE');
 }
+const isFile = recording !== 'on' && recording !== 'off';
 const configuration = loadConfiguration({
+  ...(isFile ? { file: recording } : {}),
   flags: {
     upstream: `${upstream}/mcp`,
-    store: path.join(directory, 'store'),
+    ...(isFile ? {} : { store: path.join(directory, 'store') }),
     spool: path.join(directory, 'spool'),
     name: 'bench',
     listen: '127.0.0.1:0',
   },
 });
-const parts: RecorderParts = recording === 'on' ? {} : { spool: createForgetfulSpool() };
+const parts: RecorderParts = recording === 'off' ? { spool: createForgetfulSpool() } : {};
 const recorder = await startRecorder({ ...configuration, log: { level: 'warn' } }, parts);
 process.stdout.write(`${recorder.listenAddress.port}\n`);
 process.once('SIGTERM', () => {

@@ -28,6 +28,10 @@ export type FindingCode =
   | 'exchange'
   /** Two objects claim to be the same segment and differ. */
   | 'copies_differ'
+  /** Another version was put over a segment's object; what is judged is the first one. */
+  | 'overwritten'
+  /** A segment's object was deleted; what is judged is what its store kept of it, if anything. */
+  | 'deleted'
   /** A segment that must be there is not. */
   | 'missing_segment'
   /** A segment after the one that was sealed as last, or after the one that a recovery named as the end. */

@@ -5,6 +5,7 @@
 import type { FindingCode } from './finding.ts';
 import { parsePublicKey } from './note.ts';
 import { checkSeal } from './seal.ts';
+import type { StreamSegments } from './stream-segments.ts';
 import type { CheckedSegment } from './verify-segment.ts';
 
 /** One stream's word about a segment of another. */
@@ -37,14 +38,14 @@ export interface Namings {
 }
 
 interface Segments {
-  segments: ReadonlyMap<number, CheckedSegment>;
+  segments: Pick<StreamSegments, 'first' | 'isClosed'>;
 }
 
 export function collectNamings(streams: ReadonlyMap<string, Segments>): Namings {
   const byStream = new Map<string, Naming[]>();
   for (const [by, { segments }] of streams) {
-    const first = segments.get(0);
-    if (first === undefined || first.findings.length > 0) continue;
+    const first = segments.first();
+    if (first === null || !first.clean) continue;
     for (const { stream, segment, root } of first.opened?.previousStreams ?? []) {
       // Nobody can recover itself, or explain its own end in this way.
       if (stream === by) continue;
@@ -60,9 +61,7 @@ export function collectNamings(streams: ReadonlyMap<string, Segments>): Namings 
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       if (seen.has(next)) continue;
       seen.add(next);
-      for (const { sealed } of streams.get(next)?.segments.values() ?? []) {
-        if (sealed?.last === true) return true;
-      }
+      if (streams.get(next)?.segments.isClosed() === true) return true;
       for (const { by } of of(next)) waiting.push(by);
     }
     return false;
@@ -72,7 +71,7 @@ export function collectNamings(streams: ReadonlyMap<string, Segments>): Namings 
     of,
     checkRecoveredSeal({ recoveredBy, line, claim }) {
       const { stream, segment, root } = claim;
-      const opened = streams.get(recoveredBy)?.segments.get(0)?.opened;
+      const opened = streams.get(recoveredBy)?.segments.first()?.opened;
       if (opened === undefined || opened === null) {
         // It may be on its way as long as a process lives that could have it in its spool.
         if (!of(stream).some(({ by }) => isSettled(by))) return null;

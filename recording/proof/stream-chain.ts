@@ -1,13 +1,24 @@
 /**
- * Owns how the segments of one stream follow each other: numbers, roots, `seq`, time, key, and exchanges across them.
- * Invariant: no finding and no missing range = the segments are one unbroken chain from segment 0.
+ * Owns how two segments of one stream follow each other: numbers, roots, `seq`, time, key.
+ * Invariant: no finding between any two neighbours and no missing range = the segments are one unbroken chain from segment 0.
  */
-import { createExchangeJoin } from './exchange-parts.ts';
 import type { FindingCode } from './finding.ts';
 import type { CheckedSegment } from './verify-segment.ts';
 
 /** Notes a finding at a segment of the stream, or at the stream as a whole. */
 export type FindAt = (code: FindingCode, segment: number | null, what: string) => void;
+
+/** What of a segment its neighbours are checked against. */
+export interface Border {
+  segment: number;
+  firstTime: string | null;
+  lastTime: string | null;
+  opened: Pick<
+    NonNullable<CheckedSegment['opened']>,
+    'firstSeq' | 'previousRoot' | 'publicKey' | 'place'
+  > | null;
+  sealed: CheckedSegment['sealed'];
+}
 
 /** Segment numbers from one to another, both included. */
 export interface SegmentRange {
@@ -27,42 +38,23 @@ export function rangesWithout(from: number, to: number, except: ReadonlySet<numb
   return ranges;
 }
 
-/** Checks each segment against the one before; returns which are missing below the highest, apart from `excused`. */
-export function checkChain(
-  segments: readonly CheckedSegment[],
-  excused: ReadonlySet<number>,
-  find: FindAt,
-): SegmentRange[] {
-  const missing: SegmentRange[] = [];
-  const exchanges = createExchangeJoin();
-  let before: CheckedSegment | null = null;
-  for (const segment of segments) {
-    const n = segment.segment;
-    const expected = (before?.segment ?? -1) + 1;
-    if (n !== expected) {
-      missing.push(...rangesWithout(expected, n - 1, excused));
-      exchanges.lossBefore();
-    }
-    if (before?.segment === n - 1) checkBorder(before, segment, find);
-    if (before?.sealed?.last === true || before?.sealed?.how === 'recovered') {
-      find('after_end', n, `segment ${before.segment} was sealed as the last`);
-    }
-    if (before !== null && before.opened !== null && segment.opened !== null) {
-      if (before.opened.publicKey !== segment.opened.publicKey) {
-        find('open', n, 'its public key is not that of the segment before: a process has one key');
-      }
-      if (before.opened.place !== segment.opened.place) {
-        find('open', n, `it is of ${segment.opened.place}, the segment before of ${before.opened.place}`);
-      }
-    }
-    for (const wrong of exchanges.add(segment.exchanges)) find('exchange', n, wrong);
-    if (segment.sealed?.how === 'sync_failed') exchanges.lossBefore();
-    before = segment;
+/** Checks a segment against the one before it that is there, whether others are missing between them or not. */
+export function checkOrder(before: Border, segment: Border, find: FindAt): void {
+  const n = segment.segment;
+  if (before.sealed?.last === true || before.sealed?.how === 'recovered') {
+    find('after_end', n, `segment ${before.segment} was sealed as the last`);
   }
-  return missing;
+  if (before.opened === null || segment.opened === null) return;
+  if (before.opened.publicKey !== segment.opened.publicKey) {
+    find('open', n, 'its public key is not that of the segment before: a process has one key');
+  }
+  if (before.opened.place !== segment.opened.place) {
+    find('open', n, `it is of ${segment.opened.place}, the segment before of ${before.opened.place}`);
+  }
 }
 
-function checkBorder(before: CheckedSegment, segment: CheckedSegment, find: FindAt): void {
+/** Checks a segment against the one with the number before. */
+export function checkBorder(before: Border, segment: Border, find: FindAt): void {
   const n = segment.segment;
   if (before.sealed === null || segment.opened === null) return;
   if (segment.opened.previousRoot !== before.sealed.root) {

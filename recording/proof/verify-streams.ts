@@ -7,8 +7,9 @@
 import type { SegmentKey } from '../format/keys.ts';
 import type { Finding } from './finding.ts';
 import { collectNamings, type Namings } from './namings.ts';
-import { checkChain, type FindAt, rangesWithout } from './stream-chain.ts';
+import { type FindAt, rangesWithout } from './stream-chain.ts';
 import { findEnd, type StreamEnd } from './stream-end.ts';
+import { createStreamSegments, type StreamSegments } from './stream-segments.ts';
 import type { CheckedSegment } from './verify-segment.ts';
 
 export type StreamState =
@@ -55,6 +56,8 @@ export interface StreamsVerifier {
   add(segment: CheckedSegment): void;
   /** An object with a segment's key whose lines could not be had. `why`: the end of a sentence. */
   addDamaged(key: SegmentKey, why: string): void;
+  /** The object of a segment was overwritten or deleted since it was put. `what`: the end of a sentence. */
+  addChanged(key: SegmentKey, code: 'overwritten' | 'deleted', what: string): void;
   /** A key below the segments' prefix that is no segment's. */
   addForeign(key: string): void;
   report(): StreamsReport;
@@ -65,7 +68,7 @@ const MAX_NAMED_MISSING = 1000;
 
 interface KnownStream {
   stream: string;
-  segments: Map<number, CheckedSegment>;
+  segments: StreamSegments;
   findings: Finding[];
 }
 
@@ -76,7 +79,8 @@ export function createStreamsVerifier(options: { expectClosed?: boolean } = {}):
   const streamOf = (stream: string): KnownStream => {
     let known = streams.get(stream);
     if (known === undefined) {
-      known = { stream, segments: new Map(), findings: [] };
+      const findings: Finding[] = [];
+      known = { stream, segments: createStreamSegments(finder(stream, findings)), findings };
       streams.set(stream, known);
     }
     return known;
@@ -84,28 +88,18 @@ export function createStreamsVerifier(options: { expectClosed?: boolean } = {}):
   return {
     add(segment) {
       const known = streamOf(segment.stream);
-      const other = known.segments.get(segment.segment);
       known.findings.push(...segment.findings);
-      if (other === undefined) {
-        known.segments.set(segment.segment, segment);
-      } else if (other.digest !== segment.digest) {
-        const at = `stream ${segment.stream}, segment ${segment.segment}`;
-        known.findings.push({
-          code: 'copies_differ',
-          stream: segment.stream,
-          segment: segment.segment,
-          line: null,
-          message: `${at}: two objects claim to be it, and their lines differ`,
-        });
-        // The chain is followed through the one that is right by itself.
-        if (other.findings.length > 0 && segment.findings.length === 0) {
-          known.segments.set(segment.segment, segment);
-        }
-      }
+      if (known.segments.add(segment) !== 'differs') return;
+      const find = finder(segment.stream, known.findings);
+      find('copies_differ', segment.segment, 'two objects claim to be it, and their lines differ');
     },
     addDamaged({ stream, segment }, why) {
       const message = `stream ${stream}, segment ${segment}: the object can't be read: ${why}`;
       streamOf(stream).findings.push({ code: 'damaged', stream, segment, line: null, message });
+    },
+    addChanged({ stream, segment }, code, what) {
+      const message = `stream ${stream}, segment ${segment}: ${what}`;
+      streamOf(stream).findings.push({ code, stream, segment, line: null, message });
     },
     addForeign(key) {
       const message = `${key} lies among the segments and is none; readers may take it for one`;
@@ -126,21 +120,18 @@ export function createStreamsVerifier(options: { expectClosed?: boolean } = {}):
 function reportStream(known: KnownStream, namings: Namings, expectClosed: boolean): StreamReport {
   const { stream } = known;
   const findings = [...known.findings];
-  const find: FindAt = (code, segment, what) => {
-    const where = segment === null ? '' : `, segment ${segment}`;
-    findings.push({ code, stream, segment, line: null, message: `stream ${stream}${where}: ${what}` });
-  };
-  const segments = [...known.segments.values()].sort((a, b) => a.segment - b.segment);
+  const find = finder(stream, findings);
+  const { segments } = known;
   const namedBy = namings.of(stream);
   const stated = new Set(namedBy.filter((n) => n.root === null).map((n) => n.segment));
   const excused = new Set(stated);
-  // A damaged object is reported as such, and not once more as a missing one.
+  // An object that is damaged or deleted is reported as such, and not once more as a missing one.
   for (const { code, segment } of known.findings) {
-    if (code === 'damaged' && segment !== null) excused.add(segment);
+    if ((code === 'damaged' || code === 'deleted') && segment !== null) excused.add(segment);
   }
-  const missing = checkChain(segments, excused, find);
+  const missing = segments.holes(excused, find);
   const end = findEnd(segments, namedBy, namings, find);
-  missing.push(...rangesWithout((segments.at(-1)?.segment ?? -1) + 1, end.upTo, excused));
+  missing.push(...rangesWithout((segments.ends()?.highest.segment ?? -1) + 1, end.upTo, excused));
   const tampered = findings.length > 0 || (missing.length > 0 && end.settled);
   // While a writer lives, an object may be on its way: it is missing all the same, but nobody is accused.
   const why = end.settled ? 'removed, or never stored' : 'still on its way, or removed';
@@ -154,22 +145,29 @@ function reportStream(known: KnownStream, namings: Namings, expectClosed: boolea
     }
   }
   let state: StreamState = tampered ? 'tampered' : end.state;
-  const lost = [...stated].filter((n) => !known.segments.has(n));
+  const lost = [...stated].filter((n) => !segments.has(n));
   if (lost.length > 0 && (state === 'recovered' || state === 'complete')) state = 'lost';
   if (state === 'live' && expectClosed) find('not_closed', null, 'it is not closed, and was expected to be');
+  const ends = segments.ends();
   const report: Omit<StreamReport, 'statement'> = {
     stream,
     state,
     attested: false,
-    place: segments.find((s) => s.opened !== null)?.opened?.place ?? null,
-    segments: segments.length,
-    lines: segments.reduce((sum, s) => sum + s.lines, 0),
-    since: segments[0]?.firstTime ?? null,
-    until: segments.at(-1)?.lastTime ?? null,
-    lastSegment: segments.at(-1)?.segment ?? null,
+    ...segments.totals(),
+    since: ends?.lowest.firstTime ?? null,
+    until: ends?.highest.lastTime ?? null,
+    lastSegment: ends?.highest.segment ?? null,
     findings,
   };
   return { ...report, statement: statementOf(report, end, lost) };
+}
+
+/** Notes findings of a stream. */
+function finder(stream: string, findings: Finding[]): FindAt {
+  return (code, segment, what) => {
+    const where = segment === null ? '' : `, segment ${segment}`;
+    findings.push({ code, stream, segment, line: null, message: `stream ${stream}${where}: ${what}` });
+  };
 }
 
 function statementOf(

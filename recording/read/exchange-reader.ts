@@ -5,10 +5,12 @@
 import type { Line, ResultLine } from '../format/line.ts';
 import { isUlid, ulidTimeMs } from '../format/ulid.ts';
 import type { ObjectStore } from '../store/object-store.ts';
+import { ALL_TIME, isWithin, secondOf, secondsOf, type TimeRange } from './time-range.ts';
+import { SEGMENT_SLACK_MS } from './partitions.ts';
 import {
-  listSegments,
-  readSegment,
+  listSegmentsBackwards,
   readSegments,
+  readThese,
   type StoredSegment,
   type Unreadable,
 } from './store-reader.ts';
@@ -34,8 +36,6 @@ export interface ReadExchangeOptions {
   signal?: AbortSignal;
 }
 
-/** How far a segment's first line may be before an exchange in it: segments are minutes long at most. */
-const SLACK_MS = 3_600_000;
 /** Newest segments that are searched for the last exchange: idle ones hold none. */
 const MAX_NEWEST = 100;
 
@@ -49,7 +49,7 @@ export async function readExchange(
   options: ReadExchangeOptions,
 ): Promise<ReadExchange | null> {
   if (!isUlid(exchange)) return null;
-  const fromSecond = secondOf(ulidTimeMs(exchange) - SLACK_MS);
+  const fromSecond = secondOf(ulidTimeMs(exchange) - SEGMENT_SLACK_MS);
   // A recorder whose clock was set back makes ids that are ahead of its lines: then the whole store is searched.
   return (await search(store, exchange, fromSecond, options)) ?? (await search(store, exchange, '', options));
 }
@@ -103,32 +103,32 @@ function nothingIsMissing(
   return last.ended.open_operations.every((operation) => answered.has(operation));
 }
 
-/** The id of the exchange that began last, or null when the newest segments hold none. @throws StoreError */
+/**
+ * The id of the exchange that began last, or null when the newest segments hold none.
+ * @param options.between only what began in this time
+ * @throws StoreError
+ */
 export async function findLastExchange(
   store: ObjectStore,
-  options: ReadExchangeOptions,
+  options: ReadExchangeOptions & { between?: TimeRange },
 ): Promise<string | null> {
-  let newest: StoredSegment[] = [];
-  const { signal } = options;
-  for await (const segment of listSegments(store, signal === undefined ? {} : { signal })) {
-    newest.push(segment);
-    if (newest.length >= 2 * MAX_NEWEST) newest = latestFirst(newest).slice(0, MAX_NEWEST);
-  }
-  for (const segment of latestFirst(newest).slice(0, MAX_NEWEST)) {
+  const { between = ALL_TIME, signal } = options;
+  const newest = firstFew(listSegmentsBackwards(store, { ...secondsOf(between), ...(signal && { signal }) }));
+  for await (const read of readThese(store, newest, options)) {
     let last: string | null = null;
-    const read = await readSegment(store, segment, options);
-    for (const { line } of read?.lines('"type":"request"') ?? []) {
-      if (line.type === 'request') last = line.exchange;
+    for (const { line } of read.lines('"type":"request"')) {
+      if (line.type === 'request' && isWithin(line.time, between)) last = line.exchange;
     }
     if (last !== null) return last;
   }
   return null;
 }
 
-function latestFirst(segments: readonly StoredSegment[]): StoredSegment[] {
-  return segments.toSorted((a, b) => (a.place.second < b.place.second ? 1 : -1));
-}
-
-function secondOf(epochMs: number): string {
-  return `${new Date(Math.max(0, epochMs)).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+async function* firstFew(segments: AsyncIterable<StoredSegment>): AsyncIterable<StoredSegment> {
+  let number = 0;
+  for await (const segment of segments) {
+    yield segment;
+    number += 1;
+    if (number >= MAX_NEWEST) return;
+  }
 }

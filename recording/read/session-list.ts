@@ -6,7 +6,15 @@
 import type { ClientInfo, Line, Principal, Session, SessionHow } from '../format/line.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import type { ExchangeLine } from './exchange-reader.ts';
-import { readSegments, type ReadOptions } from './store-reader.ts';
+import { readSegments, type Unreadable } from './store-reader.ts';
+import { ALL_TIME, isWithin, secondsOf, type TimeRange } from './time-range.ts';
+
+export interface ListSessionsOptions {
+  /** Only exchanges with a line in this time; those are counted as far as they were read, from an hour before it. */
+  between?: TimeRange;
+  onUnreadable: (problem: Unreadable) => void;
+  signal?: AbortSignal;
+}
 
 export interface SessionSummary {
   /** Null when no line of the exchanges names one. */
@@ -37,6 +45,8 @@ interface Facts {
   last: string;
   tools: string[];
   ended: boolean;
+  /** A line of it is in the time that was asked for. */
+  within: boolean;
 }
 
 interface Group extends Omit<SessionSummary, 'tools'> {
@@ -61,10 +71,14 @@ const NOBODY: Principal = {
  * All sessions of a store, the first to begin first. Denied requests and gaps belong to no session.
  * @throws StoreError when the store itself can't be read
  */
-export async function listSessions(store: ObjectStore, options: ReadOptions): Promise<SessionSummary[]> {
+export async function listSessions(
+  store: ObjectStore,
+  options: ListSessionsOptions,
+): Promise<SessionSummary[]> {
+  const { between = ALL_TIME, ...reading } = options;
   const groups = new Map<string, Group>();
   const running = new Map<string, { place: Place; facts: Facts }>();
-  for await (const { segment, lines } of readSegments(store, options)) {
+  for await (const { segment, lines } of readSegments(store, { ...reading, ...secondsOf(between) })) {
     const { cluster, namespace, server } = segment.place;
     const place = { cluster, namespace, server };
     for (const { line } of lines()) {
@@ -72,15 +86,18 @@ export async function listSessions(store: ObjectStore, options: ReadOptions): Pr
       const id = `${line.stream}/${line.exchange}`;
       const facts = running.get(id)?.facts ?? startFacts(line);
       gather(facts, line);
+      facts.within ||= isWithin(line.time, between);
       if (facts.ended) {
         running.delete(id);
-        count(groups, place, facts);
+        if (facts.within) count(groups, place, facts);
       } else {
         running.set(id, { place, facts });
       }
     }
   }
-  for (const { place, facts } of running.values()) count(groups, place, facts);
+  for (const { place, facts } of running.values()) {
+    if (facts.within) count(groups, place, facts);
+  }
   return [...groups.values()].map(summaryOf).toSorted((a, b) => (a.first < b.first ? -1 : 1));
 }
 
@@ -89,13 +106,24 @@ function isExchangeLine(line: Line): line is ExchangeLine {
 }
 
 function startFacts({ time }: Line): Facts {
-  return { session: null, principal: null, client: null, first: time, last: time, tools: [], ended: false };
+  return {
+    session: null,
+    principal: null,
+    client: null,
+    first: time,
+    last: time,
+    tools: [],
+    ended: false,
+    within: false,
+  };
 }
 
 function gather(facts: Facts, line: ExchangeLine): void {
   facts.last = line.time > facts.last ? line.time : facts.last;
   if (line.type === 'end') facts.ended = true;
   if (line.type === 'request') facts.principal = line.principal;
+  // The request of a long stream may be too far back to be read; whose operation ended is known from its result.
+  if (line.type === 'result' && line.call_exchange === line.exchange) facts.principal ??= line.principal;
   if (line.type === 'end' || line.type === 'result') return;
   if (line.session !== undefined && strengthOf(line.session) > strengthOf(facts.session)) {
     facts.session = line.session;

@@ -1,13 +1,15 @@
 /**
  * Owns reading a store's segments: which there are, and what lines they hold.
- * Invariant: each segment is read once and one at a time; one that can't be read is reported and never stops the others.
+ * Invariant: each segment is read once and given in turn; one that can't be read is reported and never stops the others.
  * Nothing is proven here: that is verify-store's.
  */
 import { parseSegmentKey, SEGMENTS_PREFIX, type SegmentKey } from '../format/keys.ts';
 import type { Line } from '../format/line.ts';
 import { lineSchema } from '../format/line-schema.ts';
-import { StoreError, type ObjectStore } from '../store/object-store.ts';
-import { decodeSegment, SegmentDamaged } from './segment-object.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { fetchSegments } from './fetch-segments.ts';
+import { createKeptLister, type KeptObject } from './kept-objects.ts';
+import { listNewestFirst, listPartitions, listRange } from './partitions.ts';
 
 /** An object of a segment, known by its key only. */
 export interface StoredSegment {
@@ -16,13 +18,19 @@ export interface StoredSegment {
   place: SegmentKey;
   /** Compressed bytes. */
   size: number;
+  /** The store's name for the first version, when there are others; null = the only one. */
+  version: string | null;
+  /** Whether somebody overwrote or deleted it since: what is read is what was first stored. */
+  changed: boolean;
 }
 
 export interface ListSegmentsOptions {
   /** Only segments of this stream. */
   stream?: string;
-  /** Only segments whose first line is of this second or later: `YYYYMMDDTHHMMSSZ`. */
+  /** Only segments whose first line is of this second or later: `YYYYMMDDTHHMMSSZ`. Nothing before it is listed. */
   fromSecond?: string;
+  /** Only segments whose first line is of this second or before. Nothing after it is listed. */
+  toSecond?: string;
   signal?: AbortSignal;
 }
 
@@ -52,7 +60,7 @@ export interface ReadSegment {
 }
 
 export interface ReadOptions extends ListSegmentsOptions {
-  /** Told of each object and line that can't be read. */
+  /** Told of each object and line that can't be read, and of objects that are not now what was stored first. */
   onUnreadable: (problem: Unreadable) => void;
 }
 
@@ -63,11 +71,38 @@ export async function* listSegments(
   store: ObjectStore,
   options: ListSegmentsOptions = {},
 ): AsyncIterable<StoredSegment> {
-  const { stream, fromSecond = '', signal } = options;
-  for await (const { key, size } of store.list(SEGMENTS_PREFIX, signal === undefined ? {} : { signal })) {
+  const { stream, fromSecond = '', toSecond = null, signal } = options;
+  const list = createKeptLister(store, ignore);
+  if (fromSecond === '' && toSecond === null) {
+    yield* segmentsAmong(list(SEGMENTS_PREFIX, signal === undefined ? {} : { signal }), stream);
+    return;
+  }
+  const range = { from: fromSecond === '' ? null : fromSecond, to: toSecond };
+  for await (const partition of listPartitions(list, signal)) {
+    yield* segmentsAmong(listRange(list, partition, range, signal), stream);
+  }
+}
+
+/** All segments of the store, the newest first; only as many are listed as are asked for. @throws StoreError */
+export async function* listSegmentsBackwards(
+  store: ObjectStore,
+  { fromSecond = '', toSecond, signal }: Omit<ListSegmentsOptions, 'stream'> = {},
+): AsyncIterable<StoredSegment> {
+  const range = { from: fromSecond === '' ? null : fromSecond, to: toSecond ?? null };
+  yield* segmentsAmong(listNewestFirst(createKeptLister(store, ignore), range, signal), undefined);
+}
+
+/** Readers show what was recorded; that versions could not be looked at is for `verify` to say. */
+function ignore(): void {}
+
+async function* segmentsAmong(
+  objects: AsyncIterable<KeptObject>,
+  stream: string | undefined,
+): AsyncIterable<StoredSegment> {
+  for await (const { key, size, version, later, deletion, readable } of objects) {
     const place = parseSegmentKey(key);
-    if (place === null || place.second < fromSecond) continue;
-    if (stream === undefined || place.stream === stream) yield { key, place, size };
+    if (place === null || !readable || (stream !== undefined && place.stream !== stream)) continue;
+    yield { key, place, size, version, changed: later.length > 0 || deletion !== null };
   }
 }
 
@@ -77,37 +112,31 @@ export async function* listSegments(
  * @throws StoreError when the store itself can't be read
  */
 export async function* readSegments(store: ObjectStore, options: ReadOptions): AsyncIterable<ReadSegment> {
-  let latest = '';
-  for await (const segment of listSegments(store, options)) {
-    const { stream, segment: number } = segment.place;
-    const identity = `${stream}/${number}`;
-    if (identity === latest) continue;
-    const read = await readSegment(store, segment, options);
-    if (read === null) continue;
-    latest = identity;
-    yield read;
-  }
+  yield* readThese(store, listSegments(store, options), options);
 }
 
-/** Reads one segment; null when it is damaged, which is reported, or gone. @throws StoreError */
-export async function readSegment(
+/** Reads these segments, one after the other. @throws StoreError when the store itself can't be read */
+export async function* readThese(
   store: ObjectStore,
-  segment: StoredSegment,
-  options: Pick<ReadOptions, 'onUnreadable' | 'signal'>,
-): Promise<ReadSegment | null> {
-  const { key } = segment;
-  const { onUnreadable, signal } = options;
-  try {
-    const decoded = await decodeSegment(await store.get(key, signal));
-    return { segment, decoded, lines: (containing) => linesOf(key, decoded, containing, onUnreadable) };
-  } catch (error) {
-    if (error instanceof SegmentDamaged) {
-      onUnreadable({ key, line: null, message: `The object ${key} is damaged: ${error.message}.` });
-      return null;
+  segments: AsyncIterable<StoredSegment>,
+  { onUnreadable, signal }: Pick<ReadOptions, 'onUnreadable' | 'signal'>,
+): AsyncIterable<ReadSegment> {
+  let latest = '';
+  for await (const { item: segment, fetched } of fetchSegments(store, segments, signal)) {
+    const { key, place } = segment;
+    const identity = `${place.stream}/${place.segment}`;
+    if (identity === latest || fetched.kind === 'gone') continue;
+    if (fetched.kind === 'damaged') {
+      onUnreadable({ key, line: null, message: `The object ${key} is damaged: ${fetched.why}.` });
+      continue;
     }
-    // Retention may remove an object between the listing and the reading.
-    if (error instanceof StoreError && error.code === 'not_found') return null;
-    throw error;
+    latest = identity;
+    if (segment.changed) {
+      const message = `The object ${key} was overwritten or deleted since it was stored; what is read is what was stored first.`;
+      onUnreadable({ key, line: null, message });
+    }
+    const { decoded } = fetched;
+    yield { segment, decoded, lines: (containing) => linesOf(key, decoded, containing, onUnreadable) };
   }
 }
 

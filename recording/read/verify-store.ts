@@ -6,8 +6,18 @@
 import { parseSegmentKey, SEGMENTS_PREFIX, type SegmentKey } from '../format/keys.ts';
 import { verifySegment } from '../proof/verify-segment.ts';
 import { createStreamsVerifier, type StreamsReport } from '../proof/verify-streams.ts';
-import { StoreError, type ObjectInfo, type ObjectStore } from '../store/object-store.ts';
-import { decodeSegment, SegmentDamaged } from './segment-object.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { fetchSegments } from './fetch-segments.ts';
+import { createKeptLister, type KeptObject } from './kept-objects.ts';
+import { findChanges } from './later-versions.ts';
+
+export interface StoreReport extends StreamsReport {
+  /**
+   * Whether what was overwritten or deleted could be seen: `checked`; `none` = the store keeps no versions, so there are none to see;
+   * `denied` = it may keep some, which these credentials can't list.
+   */
+  versions: 'checked' | 'none' | 'denied';
+}
 
 export interface VerifyProgress {
   /** Objects judged so far. */
@@ -24,20 +34,6 @@ export interface VerifyStoreOptions {
   signal?: AbortSignal;
 }
 
-/** Objects read ahead while one is judged: the judging is one core's work, the reading waits for the store. */
-const READ_AHEAD = 3;
-
-type Fetched =
-  | { kind: 'foreign' }
-  | { kind: 'decoded'; place: SegmentKey; decoded: Buffer }
-  | { kind: 'damaged'; place: SegmentKey; why: string }
-  | { kind: 'gone' };
-
-interface FetchedObject {
-  info: ObjectInfo;
-  fetched: Fetched;
-}
-
 /**
  * Verifies all that a store holds.
  * @returns what is proven of each stream, and all that is wrong; `explained` = nothing is tampered with or unexplained
@@ -46,30 +42,61 @@ interface FetchedObject {
 export async function verifyStore(
   store: ObjectStore,
   options: VerifyStoreOptions = {},
-): Promise<StreamsReport> {
+): Promise<StoreReport> {
   const { expectClosed = false, onProgress, signal } = options;
   const streams = createStreamsVerifier({ expectClosed });
+  let versions: StoreReport['versions'] = 'none';
+  const list = createKeptLister(store, () => {
+    versions = 'denied';
+  });
   let objects = 0;
   let bytes = 0;
-  const judge = ({ info, fetched }: FetchedObject) => {
-    if (fetched.kind === 'foreign') streams.addForeign(info.key);
-    if (fetched.kind === 'damaged') streams.addDamaged(fetched.place, fetched.why);
-    if (fetched.kind === 'decoded') streams.add(verifySegment(fetched.decoded, fetched.place));
-    // `gone`: removed since it was listed. Its stream will miss it, as if it had never been listed.
+  const judged = (size: number) => {
     objects += 1;
-    bytes += info.size;
+    bytes += size;
     onProgress?.({ objects, bytes });
   };
-  for await (const object of fetchAhead(store, () => true, signal)) judge(object);
-  const report = streams.report();
-  const missing = missingSegments(report);
-  if (missing.size === 0) return report;
-  const wanted = (key: string) => {
-    const place = parseSegmentKey(key);
-    return place !== null && missing.has(`${place.stream}/${place.segment}`);
-  };
-  for await (const object of fetchAhead(store, wanted, signal)) judge(object);
-  return streams.report();
+
+  /** The wanted segments; what is none, or has no bytes any more, is judged at once. */
+  async function* readable(wanted: (place: SegmentKey) => boolean, foreignToo: boolean) {
+    for await (const object of list(SEGMENTS_PREFIX, signal === undefined ? {} : { signal })) {
+      if (object.versioned) versions = 'checked';
+      const place = parseSegmentKey(object.key);
+      if (place === null) {
+        // What is none and is deleted: no reader can take it for one.
+        if (foreignToo && object.current) streams.addForeign(object.key);
+        if (foreignToo) judged(object.size);
+      } else if (wanted(place)) {
+        if (object.readable) {
+          yield { ...object, place };
+          continue;
+        }
+        await addChanges(object, place);
+        judged(0);
+      }
+    }
+  }
+
+  async function addChanges(object: KeptObject, place: SegmentKey): Promise<void> {
+    for (const { code, what } of await findChanges(store, object, signal))
+      streams.addChanged(place, code, what);
+  }
+
+  async function judge(wanted: (place: SegmentKey) => boolean, foreignToo: boolean): Promise<void> {
+    const fetching = fetchSegments(store, readable(wanted, foreignToo), signal);
+    for await (const { item, fetched } of fetching) {
+      await addChanges(item, item.place);
+      if (fetched.kind === 'damaged') streams.addDamaged(item.place, fetched.why);
+      if (fetched.kind === 'decoded') streams.add(verifySegment(fetched.decoded, item.place));
+      // `gone`: removed since it was listed. Its stream will miss it, as if it had never been listed.
+      judged(item.size);
+    }
+  }
+
+  await judge(() => true, true);
+  const missing = missingSegments(streams.report());
+  if (missing.size > 0) await judge((place) => missing.has(`${place.stream}/${place.segment}`), false);
+  return { ...streams.report(), versions };
 }
 
 /** `stream/segment` of each segment that was not there when the store was listed. */
@@ -77,39 +104,4 @@ function missingSegments({ streams }: StreamsReport): Set<string> {
   const findings = streams.flatMap((stream) => stream.findings);
   const missing = findings.filter(({ code }) => code === 'missing_segment');
   return new Set(missing.map(({ stream, segment }) => `${stream}/${segment}`));
-}
-
-/** The wanted objects below the segments' prefix in the order of their keys, a few of them fetched before they are asked for. */
-async function* fetchAhead(
-  store: ObjectStore,
-  wanted: (key: string) => boolean,
-  signal: AbortSignal | undefined,
-): AsyncIterable<FetchedObject> {
-  const ahead: { info: ObjectInfo; fetching: Promise<Fetched> }[] = [];
-  for await (const info of store.list(SEGMENTS_PREFIX, signal === undefined ? {} : { signal })) {
-    if (!wanted(info.key)) continue;
-    const fetching = fetchSegment(store, info.key, signal);
-    // An error is met when its turn comes; until then it must not end the process as unhandled.
-    fetching.catch(() => {});
-    ahead.push({ info, fetching });
-    const first = ahead.length > READ_AHEAD ? ahead.shift() : undefined;
-    if (first !== undefined) yield { info: first.info, fetched: await first.fetching };
-  }
-  for (const { info, fetching } of ahead) yield { info, fetched: await fetching };
-}
-
-async function fetchSegment(
-  store: ObjectStore,
-  key: string,
-  signal: AbortSignal | undefined,
-): Promise<Fetched> {
-  const place = parseSegmentKey(key);
-  if (place === null) return { kind: 'foreign' };
-  try {
-    return { kind: 'decoded', place, decoded: await decodeSegment(await store.get(key, signal)) };
-  } catch (error) {
-    if (error instanceof SegmentDamaged) return { kind: 'damaged', place, why: error.message };
-    if (error instanceof StoreError && error.code === 'not_found') return { kind: 'gone' };
-    throw error;
-  }
 }

@@ -100,10 +100,7 @@ export function createS3Connection(options: S3StoreOptions, limits: S3TimeLimits
   let client: S3Client | null = null;
   let region: string | null = null;
   let clockOffsetMs = 0;
-  const credentials = createS3Credentials(
-    options.credentialFiles,
-    () => (client ??= makeClient()).config.requestHandler,
-  );
+  const credentials = createS3Credentials(options.credentialFiles);
 
   function makeClient(): S3Client {
     const config: S3ClientConfig = {

@@ -80,15 +80,12 @@ function fromFiles(files: KeyFiles): Source {
   };
 }
 
-/**
- * @param requestHandler carries the requests of the default chain (security token service, single sign-on), so that proxies and
- * certificate authorities hold for them too
- */
-export function createS3Credentials(files: KeyFiles | null, requestHandler: () => object): S3Credentials {
+/** The requests of the default chain (to a token service, say) go the way of the store's own: the SDK hands the client on. */
+export function createS3Credentials(files: KeyFiles | null): S3Credentials {
   const make = (): Source =>
     files === null
       ? // Without `ignoreCache` the SDK reads the shared files once a process.
-        defaultProvider({ ignoreCache: true, clientConfig: { requestHandler: requestHandler() } })
+        defaultProvider({ ignoreCache: true })
       : fromFiles(files);
   let source: Source | null = null;
   let generation = 0;

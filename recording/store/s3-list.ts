@@ -25,18 +25,6 @@ export interface S3Place {
   root: string;
 }
 
-/** Where a listing begins in the bucket; null when nothing that is asked for can follow `startAfter`. */
-function begin(
-  { root }: S3Place,
-  prefix: string,
-  startAfter = '',
-): { Prefix: string; after: string | null } | null {
-  if (startAfter === '' || startAfter.startsWith(prefix))
-    return { Prefix: root + prefix, after: startAfter === '' ? null : root + startAfter };
-  // Some stores list nothing after a key that does not begin with the prefix.
-  return compareKeys(startAfter, prefix) < 0 ? { Prefix: root + prefix, after: null } : null;
-}
-
 /** Keys are asked for in URL encoding: XML can't carry every character of a key. A store that ignores the wish says so. */
 function decoder(encoding: string | undefined): (key: string) => string {
   return encoding === 'url' ? (key) => decodeURIComponent(key.replaceAll('+', ' ')) : (key) => key;
@@ -63,17 +51,15 @@ export async function* listS3(
   prefix: string,
   { startAfter, signal }: ListOptions,
 ): AsyncGenerator<ObjectInfo> {
-  const start = begin(place, prefix, startAfter);
-  if (start === null) return signal?.throwIfAborted();
   const readKey = keyReader(place.root, prefix);
   let token: string | undefined;
   do {
     const command = new ListObjectsV2Command({
       Bucket: place.bucket,
-      Prefix: start.Prefix,
+      Prefix: place.root + prefix,
       EncodingType: 'url',
       ...(token === undefined ? {} : { ContinuationToken: token }),
-      ...(token === undefined && start.after !== null ? { StartAfter: start.after } : {}),
+      ...(token === undefined && startAfter ? { StartAfter: place.root + startAfter } : {}),
     });
     const page = await connection.ask('list', prefix, signal, (client, http) => client.send(command, http));
     if (page.Name === undefined && page.KeyCount === undefined)
@@ -132,20 +118,19 @@ export async function* historyOfS3(
   options: ListOptions,
 ): AsyncGenerator<ObjectHistory> {
   const { startAfter, signal } = options;
-  const start = begin(place, prefix, startAfter);
-  if (start === null) return signal?.throwIfAborted();
   const readKey = keyReader(place.root, prefix);
   const finish = (found: Found[]): ObjectHistory => ({
     key: readKey((found[0] as Found).key),
     versions: inOrder(found),
   });
-  let marker: { KeyMarker?: string; VersionIdMarker?: string } =
-    start.after === null ? {} : { KeyMarker: start.after };
+  let marker: { KeyMarker?: string; VersionIdMarker?: string } = startAfter
+    ? { KeyMarker: place.root + startAfter }
+    : {};
   let current: Found[] = [];
   for (let first = true, more = true; more; first = false) {
     const command = new ListObjectVersionsCommand({
       Bucket: place.bucket,
-      Prefix: start.Prefix,
+      Prefix: place.root + prefix,
       EncodingType: 'url',
       ...marker,
     });

@@ -47,6 +47,13 @@ export function keptSha256({
     : null;
 }
 
+/** Told that the key is taken, the caller might drop its own copy: that must not rest on a store that then knows of no object. */
+function contradiction(operation: StoreError['operation'], key: string): StoreError {
+  const hint =
+    'The store refused the object as one that is there, and then said that there is none. Either somebody deletes objects of the recorder, or the store gets If-None-Match wrong.';
+  return new StoreError('failed', operation, key, hint, new Error('HTTP 412 to PUT, then HTTP 404 to HEAD'));
+}
+
 export function createS3Put(connection: S3Connection, options: S3StoreOptions): S3Put {
   const { bucket, encryption, objectLock, storageClass } = options;
   let conditionKnown: boolean | null = null;
@@ -89,16 +96,21 @@ export function createS3Put(connection: S3Connection, options: S3StoreOptions): 
     return put;
   }
 
-  /** What stands under a key that is taken. */
-  async function taken(key: string, path: string, signal?: AbortSignal): Promise<PutOutcome | null> {
+  /** What stands under the key: null when nothing does, `unreadable` when these credentials may not ask. */
+  async function standing(
+    key: string,
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<{ sha256: string | null } | 'unreadable' | null> {
     try {
       const found = await connection.ask('head', key, signal, (client, http) =>
         client.send(new HeadObjectCommand({ Bucket: bucket, Key: path, ChecksumMode: 'ENABLED' }), http),
       );
-      return { outcome: 'exists', sha256: keptSha256(found) };
+      return { sha256: keptSha256(found) };
     } catch (error) {
       const status = answerOf(error)?.status;
-      if (status === 403 || status === 404) return null;
+      if (status === 403) return 'unreadable';
+      if (status === 404) return null;
       throw error;
     }
   }
@@ -122,8 +134,8 @@ export function createS3Put(connection: S3Connection, options: S3StoreOptions): 
     let refusal: unknown;
     for (const form of settled === null ? FORMS : [settled]) {
       if (!form.conditional) {
-        const found = await taken(key, path, signal);
-        if (found !== null) return found;
+        const found = await standing(key, path, signal);
+        if (found !== null && found !== 'unreadable') return { outcome: 'exists', ...found };
       }
       try {
         const answer = await connection.ask(operation, key, signal, (client, http) =>
@@ -141,10 +153,13 @@ export function createS3Put(connection: S3Connection, options: S3StoreOptions): 
       } catch (error) {
         const answer = answerOf(error);
         if (form.conditional && answer?.status === 412) {
+          // The probe has seen that a refusal means what it says.
+          if (!compare) return { outcome: 'exists', sha256: null };
+          const found = await standing(key, path, signal);
+          if (found === null) throw contradiction(operation, key);
           conditionKnown = true;
           settled = form;
-          const found = compare ? await taken(key, path, signal) : null;
-          return found ?? { outcome: 'exists', sha256: null };
+          return { outcome: 'exists', sha256: found === 'unreadable' ? null : found.sha256 };
         }
         // A proxy's own 501 has no such code, and must not cost the condition.
         if (answer?.s3Code !== 'NotImplemented') throw error;

@@ -58,7 +58,7 @@ export interface CommitSurroundings {
   /** Sealed segments that the store has not confirmed. */
   unconfirmed(): number;
   /** The segment is complete: its file holds `bytes` bytes of frames, the seal included, all on disk. */
-  sealed(segment: number, bytes: number, last: boolean): void;
+  sealed(segment: number, bytes: number, how: SealHow): void;
   /**
    * Makes the object of a segment whose file failed behind `bytes`, and removes the file for good. May be called again after a failure.
    * @returns the root in its seal
@@ -132,7 +132,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   let broken: Obstacle | null = null;
   let announced: Obstacle | null = null;
   let scheduled = false;
-  let inFlight: { bytes: number; seal: { last: boolean } | null; startedUs: number } | null = null;
+  let inFlight: { bytes: number; seal: SealHow | null; startedUs: number } | null = null;
   let issuedUs = 0;
   let answers: Pending[] = [];
   let synced = 0;
@@ -301,7 +301,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     const bytes = batch.frame(segment.batches, segment.seedCrc, header);
     inFlight = {
       bytes: bytes.length,
-      seal: how === null ? null : { last: how === 'shutdown' },
+      seal: how,
       startedUs: 0,
     };
     issuedUs = clock.monotonicUs();
@@ -337,8 +337,8 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     if (seal !== null) {
       current = null;
       void closeFile(segment.fd);
-      surroundings.sealed(segment.number, segment.position, seal.last);
-      if (seal.last) finish();
+      surroundings.sealed(segment.number, segment.position, seal);
+      if (seal === 'shutdown') finish();
     }
     const partial = queue.first();
     if (partial !== undefined) partial.synced = partial.taken;

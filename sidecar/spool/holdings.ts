@@ -8,6 +8,7 @@
  */
 import type { SpoolFiles } from './files.ts';
 import { streamPath } from './paths.ts';
+import type { SegmentFiles } from './segment-files.ts';
 import type { SealedObject } from './spool.ts';
 import type { Space } from './space.ts';
 
@@ -44,6 +45,7 @@ export function createHoldings(
   directory: string,
   files: SpoolFiles,
   space: Space,
+  segmentFiles: Pick<SegmentFiles, 'retire' | 'discard'>,
   freed: () => void,
 ): Holdings {
   const folders = new Map<string, Folder>();
@@ -51,6 +53,8 @@ export function createHoldings(
   let closed = false;
   const told: (() => void)[] = [];
   let sweeping: Promise<void> = Promise.resolve();
+  /** Segment files whose retirement was begun: when that failed nobody knows how far it came, and they are removed. */
+  const retired = new Set<string>();
 
   function folderOf(stream: string): Folder {
     let folder = folders.get(stream);
@@ -62,11 +66,19 @@ export function createHoldings(
   }
 
   async function removeObject(folder: Folder, segment: number): Promise<void> {
-    const { path } = folder.objects.get(segment) as SealedObject;
-    await files.remove(path);
+    const { path, inMemory } = folder.objects.get(segment) as SealedObject;
+    if (inMemory === null) {
+      await files.remove(path);
+      space.delete(path);
+    } else if (retired.has(path)) {
+      await segmentFiles.discard(path);
+    } else {
+      retired.add(path);
+      await segmentFiles.retire(path);
+    }
+    retired.delete(path);
     folder.objects.delete(segment);
     folder.confirmed.delete(segment);
-    space.delete(path);
   }
 
   async function sweepFolder(stream: string, folder: Folder): Promise<void> {
@@ -103,7 +115,8 @@ export function createHoldings(
       const folder = folderOf(object.stream);
       folder.objects.set(object.segment, object);
       folder.head = Math.max(folder.head, object.segment);
-      space.set(object.path, object.size);
+      // A segment file is counted as such.
+      if (object.inMemory === null) space.set(object.path, object.size);
       waiting += 1;
     },
     reached(stream, segment) {

@@ -1,5 +1,5 @@
 /**
- * Owns the way of a segment from its frames to its object: one zstd frame with checksum, whole and on disk before anybody is told of it.
+ * Owns the way of a segment from its frames to its object: one zstd frame with checksum.
  * Invariant: an object is made from what is read back from the disk with every frame's CRC checked, never from memory.
  */
 import { hash, type KeyObject } from 'node:crypto';
@@ -106,6 +106,7 @@ function describe(lines: Buffer, bytes: Buffer, place: SegmentPlace): SealedObje
     how: seal.how,
     key: segmentKey({ cluster, namespace, server, time: open.time, stream, segment }),
     path: segmentPath(place.directory, stream, segment, 'jsonl.zst'),
+    inMemory: null,
     size: bytes.length,
     sha256: hash('sha256', bytes, 'hex'),
   };

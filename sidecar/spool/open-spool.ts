@@ -132,7 +132,7 @@ async function openClaimed(
     lastProblem = error instanceof Error ? error.message : String(error);
     options.onProblem?.(lastProblem);
   };
-  const holdings = createHoldings(directory, files, space, () => writing?.spaceFreed());
+  const holdings = createHoldings(directory, files, space, segmentFiles, () => writing?.spaceFreed());
   const hold = (object: SealedObject): void => {
     holdings.add(object);
     handOver(object);
@@ -181,9 +181,9 @@ async function openClaimed(
     opened: (segment) => holdings.reached(stream, segment),
     synced: acks.synced,
     unconfirmed: () => unconfirmed.size,
-    sealed(segment, bytes) {
+    sealed(segment, bytes, how) {
       unconfirmed.add(segment);
-      sealer.take({ directory, stream, segment }, bytes);
+      sealer.take({ directory, stream, segment }, bytes, how === 'batch');
     },
     salvage,
     problem,
@@ -279,7 +279,7 @@ async function openClaimed(
       }
       holdings.confirm(object);
     },
-    objectBytes: (object) => files.read(object.path),
+    objectBytes: async (object) => object.inMemory ?? (await files.read(object.path)),
     async drain(deadlineMs) {
       const late = new AbortController();
       const done = finish().then(

@@ -1,7 +1,8 @@
 /**
  * Owns the way of finished segment files to objects, one at a time and in order.
  * Invariant: an object is handed over only when it is on disk and the file it was made from is gone for good, so that no start makes
- * another object of the same segment.
+ * another object of the same segment. Those that were cut for the store are handed over from memory: what they were made from stays on
+ * disk until the store has them (docs/adr/0004-objects-from-memory.md).
  */
 import type { SpoolFiles } from './files.ts';
 import { type EncodedObject, encodeObject, readSegmentFile, type SegmentPlace } from './object-file.ts';
@@ -12,8 +13,8 @@ import { SegmentDamage } from './segment-lines.ts';
 import type { SealedObject } from './spool.ts';
 
 export interface Sealer {
-  /** Takes a complete segment file that holds `bytes` bytes of frames. */
-  take(place: SegmentPlace, bytes: number): void;
+  /** Takes a complete segment file that holds `bytes` bytes of frames. @param fromMemory it was cut for the store, which waits for it */
+  take(place: SegmentPlace, bytes: number, fromMemory: boolean): void;
   /** Segments that are not objects yet. */
   readonly waiting: number;
   /** Resolves when all that was taken is handed over, or was given up. */
@@ -55,7 +56,7 @@ export function createSealer(
   let scratch = Buffer.alloc(0);
 
   /** @returns whether it was handed over */
-  async function seal(place: SegmentPlace, bytes: number): Promise<boolean> {
+  async function seal(place: SegmentPlace, bytes: number, fromMemory: boolean): Promise<boolean> {
     const { directory, stream, segment } = place;
     const path = segmentPath(directory, stream, segment, 'spool');
     const encoded = await untilDone(
@@ -63,7 +64,7 @@ export function createSealer(
         try {
           if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(bytes);
           const made = await encodeObject(await readSegmentFile(files, place, bytes, scratch), place);
-          await writeObject(made, files, segmentFiles);
+          if (!fromMemory) await writeObject(made, files, segmentFiles);
           return made;
         } catch (error) {
           if (error instanceof SegmentDamage) return error;
@@ -77,6 +78,10 @@ export function createSealer(
     if (encoded instanceof SegmentDamage) {
       problem(encoded);
       return false;
+    }
+    if (fromMemory) {
+      handOver({ ...encoded.object, path, inMemory: encoded.bytes });
+      return true;
     }
     let first = true;
     const gone = await untilDone(
@@ -93,15 +98,20 @@ export function createSealer(
     return gone === true;
   }
 
-  async function sealAfter(before: Promise<void>, place: SegmentPlace, bytes: number): Promise<void> {
+  async function sealAfter(
+    before: Promise<void>,
+    place: SegmentPlace,
+    bytes: number,
+    fromMemory: boolean,
+  ): Promise<void> {
     await before;
-    if (await seal(place, bytes)) waiting -= 1;
+    if (await seal(place, bytes, fromMemory)) waiting -= 1;
   }
 
   return {
-    take(place, bytes) {
+    take(place, bytes, fromMemory) {
       waiting += 1;
-      work = sealAfter(work, place, bytes);
+      work = sealAfter(work, place, bytes, fromMemory);
     },
     get waiting() {
       return waiting;

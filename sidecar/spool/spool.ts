@@ -46,7 +46,7 @@ export interface Watermarks {
   acked: number;
 }
 
-/** A segment that is sealed, compressed and fsynced, on its way to the object store. */
+/** A segment that is sealed, on disk and compressed, on its way to the object store. */
 export interface SealedObject {
   stream: string;
   segment: number;
@@ -55,11 +55,13 @@ export interface SealedObject {
   lines: number;
   how: SealHow;
   key: string;
-  /** Path of the compressed file in the spool. */
+  /** Path of what holds it in the spool: the object's file, or with `inMemory` the segment file that it was made from. */
   path: string;
-  /** Bytes of the compressed file. */
+  /** The object's bytes, of a segment that was cut for the store: it is there before a file of them would be on disk. Null: in the file. */
+  inMemory: Buffer | null;
+  /** Bytes of the object. */
   size: number;
-  /** Hex SHA-256 of the compressed file. */
+  /** Hex SHA-256 of the object. */
   sha256: string;
 }
 

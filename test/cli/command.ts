@@ -12,11 +12,16 @@ export interface CommandOutcome {
 
 /** Runs `mcp-recorder` with these arguments to its end. */
 export function run(...args: readonly string[]): Promise<CommandOutcome> {
+  return runWith({}, ...args);
+}
+
+/** As `run`, with more in its environment. */
+export function runWith(env: Record<string, string>, ...args: readonly string[]): Promise<CommandOutcome> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [MAIN, ...args],
-      { timeout: 30_000 },
+      { timeout: 30_000, env: { ...process.env, ...env } },
       (_error, stdout, stderr) => {
         resolve({ code: child.exitCode ?? -1, stdout, stderr });
       },

@@ -18,8 +18,16 @@ describe('docs/cli.md', () => {
     },
   );
 
-  it('names five commands', () => {
-    expect(commands).toEqual(['record', 'sessions', 'show', 'verify', 'verify-proof', 'help']);
+  it('names six commands', () => {
+    expect(commands).toEqual([
+      'record',
+      'sessions',
+      'show',
+      'verify',
+      'verify-proof',
+      'bucket-policy',
+      'help',
+    ]);
   });
 
   it('shows an exchange as the command does', async () => {

@@ -150,9 +150,23 @@ describe('STORE', () => {
     expect(stderr).toMatch(/^mcp-recorder: No recording in .*typo: .*\n$/);
   });
 
-  it('in S3 is refused with the reason', async () => {
-    const { code, stderr } = await run('verify', 's3://bucket/prefix');
-    expect([code, stderr]).toEqual([2, expect.stringContaining('not built into this version')]);
+  it.each([
+    ['s3://Bucket/prefix', 's3://: found "Bucket"; needs the name of a bucket: 3 to 63 characters'],
+    ['s3://bucket/a//b', 's3://bucket/: found "a//b"; needs path parts joined by single slashes'],
+    ['gs://bucket/prefix', 'gs:// is not known. Give a directory or s3://BUCKET'],
+  ])('%s is refused with the reason', async (place, message) => {
+    const { code, stderr } = await run('verify', place);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+  });
+
+  it.each([
+    [['s3://bucket', '--s3-endpoint', 'http://key:secret@minio'], '--s3-endpoint needs the URL of an S3-'],
+    [['s3://bucket', '--s3-region', 'eu central'], '--s3-region: found "eu central"; needs a region'],
+    [['.', '--s3-path-style', '--s3-ca', 'x'], '--s3-path-style, --s3-ca needs a store s3://BUCKET'],
+  ])('with flags that it can not use is refused: %j', async (words, message) => {
+    const { code, stderr } = await run('sessions', ...words);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+    expect(stderr).not.toContain('secret');
   });
 });
 

@@ -78,12 +78,12 @@ describe('static keys in files', () => {
 
   it('that are missing or empty are named, and found when they come', async () => {
     const store = byFiles();
+    await fs.writeFile(path.join(folder, 'secret'), '\n');
     await expect(put(store, 'key', BYTES)).rejects.toMatchObject({
       code: 'credentials',
       message: expect.stringContaining(path.join(folder, 'id')),
     });
     await fs.writeFile(path.join(folder, 'id'), right.accessKeyId);
-    await fs.writeFile(path.join(folder, 'secret'), '\n');
     await expect(put(store, 'key', BYTES)).rejects.toMatchObject({
       code: 'credentials',
       message: expect.stringContaining(`${path.join(folder, 'secret')} is empty`),

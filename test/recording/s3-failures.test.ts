@@ -9,6 +9,7 @@ import { StoreError } from '@mcp-recorder/recording/store/object-store';
 import type { S3StoreOptions } from '@mcp-recorder/recording/store/s3-options';
 import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { makeCertificates } from '../support/certificates.ts';
 import { freePort } from '../support/child-process.ts';
 import { startForwardProxy } from '../support/forward-proxy.ts';
 import { type Minio, startMinio } from '../support/minio.ts';
@@ -155,6 +156,15 @@ describe('an answer of the store', () => {
     const headers = { etag: '"x"', 'x-amz-checksum-sha256': Buffer.alloc(32).toString('base64') };
     faults.once({ kind: 'answer', answer: { status: 200, headers } });
     await rejects(put(storeWith(), 'key', BYTES), { code: 'invalid' });
+  });
+
+  it('that refuses an absent object as one that is there is not believed', async () => {
+    // As a gateway did that had the condition the wrong way round.
+    faults.once(s3Error(412, 'PreconditionFailed'));
+    await rejects(put(storeWith(), 'key', BYTES), {
+      code: 'failed',
+      hint: expect.stringContaining('If-None-Match wrong'),
+    });
   });
 
   it('gives away no key, token or signature, whatever the store repeats of the request', async () => {
@@ -348,9 +358,11 @@ describe('the way to the store', () => {
     const proxy = await startForwardProxy({ silent: true });
     vi.stubEnv('HTTPS_PROXY', proxy.url);
     try {
+      const started = performance.now();
       await rejects(put(storeWith({ endpoint: 'https://store.invalid' }, SHORT), 'key', BYTES), {
         code: 'unreachable',
       });
+      expect(performance.now() - started).toBeLessThan(2_000);
       expect(proxy.seen).toEqual(['CONNECT store.invalid:443']);
     } finally {
       await proxy.close();
@@ -439,7 +451,15 @@ describe('TLS', () => {
       message: expect.stringContaining(caFile),
     });
     await fs.writeFile(caFile, 'no certificate');
-    await rejects(put(store, 'key', BYTES), { code: 'misconfigured' });
+    await rejects(put(store, 'key', BYTES), {
+      code: 'misconfigured',
+      message: expect.stringContaining('no PEM certificate'),
+    });
+    await fs.copyFile(await makeCertificates(path.join(path.dirname(caFile), 'other')), caFile);
+    await rejects(put(store, 'key', BYTES), {
+      code: 'misconfigured',
+      hint: expect.stringContaining('signed'),
+    });
     await fs.writeFile(caFile, right);
     expect(await put(store, 'key', BYTES)).toEqual({ outcome: 'created' });
   });

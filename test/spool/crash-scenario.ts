@@ -66,6 +66,8 @@ export interface Life {
   waves: number;
   /** After each wave everything is sealed by age and uploaded, and then there is nothing to do for a while. */
   pauses?: boolean;
+  /** Default: `Spool`. */
+  commit?: 'Spool' | 'ObjectStorage';
   /** Uploads nothing and never drains: what it leaves is for the next. */
   abandons?: boolean;
 }
@@ -85,6 +87,7 @@ export async function live(
       files: process.files,
       store: storeOf(world, process),
       withoutUpload: life.abandons === true,
+      commit: life.commit ?? 'Spool',
     });
     problems = running.problems;
     for (let wave = 0; wave < life.waves; wave += 1) {

@@ -56,10 +56,10 @@ async function attemptWith(
   begin: () => Promise<World>,
   fault: Fault & { at: number },
   survival: Survival,
-  pauses = false,
+  more: Pick<Life, 'pauses' | 'commit'> = {},
 ): Promise<Outcome | null> {
   const world = await begin();
-  const life: Life = { fault, waves: 3, pauses };
+  const life: Life = { fault, waves: 3, ...more };
   const { trace, uploaded, problems } = await live(world, life);
   if (trace.length < fault.at) return null;
   const { report, ...verdict } = await settle(world, survival, randomFrom(fault.at));
@@ -92,10 +92,30 @@ for (const [name, begin] of Object.entries(BEGINNINGS)) {
   }
 }
 
+for (const [name, begin] of Object.entries(BEGINNINGS).slice(0, 2)) {
+  for (const survival of ['killed', 'torn'] as const) {
+    test(`keeps all that the store had confirmed, with commit ObjectStorage, when it dies at any step on ${name}, and what survives is: ${survival}`, async () => {
+      const { steps, bad } = await everyStep((at) =>
+        attemptWith(begin, { kind: 'dies', at }, survival, { commit: 'ObjectStorage' }),
+      );
+      expect(bad).toEqual([]);
+      expect(steps).toBeGreaterThan(60);
+    });
+  }
+  test(`keeps all that the store had confirmed, with commit ObjectStorage, when four steps from any on fail on ${name}`, async () => {
+    const fault = { kind: 'fails', code: 'EIO', times: 4 } as const;
+    const { steps, bad } = await everyStep((at) =>
+      attemptWith(begin, { ...fault, at }, 'only what was synced', { commit: 'ObjectStorage' }),
+    );
+    expect(bad).toEqual([]);
+    expect(steps).toBeGreaterThan(60);
+  }, 120_000);
+}
+
 for (const survival of ['killed', 'only what was synced'] as const) {
   test(`names how far an idle stream got when it dies at any step, and what survives is: ${survival}`, async () => {
     const attempt = (at: number) =>
-      attemptWith(async () => createWorld(), { kind: 'dies', at }, survival, true);
+      attemptWith(async () => createWorld(), { kind: 'dies', at }, survival, { pauses: true });
     const { steps, bad } = await everyStep(attempt);
     expect(bad).toEqual([]);
     expect(steps).toBeGreaterThan(60);
@@ -114,7 +134,11 @@ test('keeps all that was durable through ten lives that end anywhere, in any way
         const at = 1 + Math.floor(random() * 200);
         const kind = random() < 0.5 ? 'dies' : 'dies half way';
         const failing = 1 + Math.floor(random() * 400);
-        const life = { waves: 1 + Math.floor(random() * 5), pauses: random() < 0.3 };
+        const life: Omit<Life, 'fault'> = {
+          waves: 1 + Math.floor(random() * 5),
+          pauses: random() < 0.3,
+          commit: random() < 0.4 ? 'ObjectStorage' : 'Spool',
+        };
         const { trace } = await live(world, { ...life, fault: { kind, at, failing } });
         const survival = survivals[Math.floor(random() * 3)] as Survival;
         world.disk.lose(survival, random);

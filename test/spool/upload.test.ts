@@ -25,6 +25,7 @@ function objectOf(segment: number, copy = 0): SealedObject {
     how: 'size',
     key: segmentKey({ ...place, stream: STREAM, segment, copy }),
     path: '',
+    inMemory: null,
     size: bytes.length,
     sha256: hash('sha256', bytes, 'hex'),
   };
