@@ -112,7 +112,9 @@ export function createGate(options: GateOptions): Gate {
     }
     const lags = health.lagMs >= maxUploadLagMs * DEGRADED_SHARE;
     if (level === 0) lastCause = null;
-    else lastCause = health.cause ?? (lags || lastCause === null ? lagCause(health) : lastCause);
+    else if (health.cause !== null) lastCause = health.cause;
+    // A lag that the disk here began is not the store's until it is gone.
+    else if (lastCause === null || (lags && isShared(lastCause))) lastCause = lagCause(health);
   }
 
   function lagCause({ lagMs }: StoreHealth): GateCause {

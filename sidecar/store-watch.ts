@@ -125,7 +125,7 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
     silent.push(startMs);
     try {
       if (facts === null) facts = await store.probe(signal);
-      else await store.putIfAbsent(canaryKey(), CANARY_BYTES, CANARY_SHA256, signal);
+      else await store.putIfAbsent(canaryKey(), CANARY_BYTES, CANARY_SHA256, signal, false);
       const returned = lookTroubleMs !== null || (silent[0] as number) < startMs;
       lookTroubleMs = null;
       succeeded(startMs);

@@ -66,9 +66,16 @@ export interface ObjectStore {
   /**
    * Stores `bytes` under `key` unless the key is taken. When this resolves with `created` the object is durable.
    * @param sha256 hex SHA-256 of `bytes`; a store that receives other bytes must refuse them.
+   * @param compare false: nobody asks what stands under a key that is taken, so that no second request is made to find out
    * @throws StoreError
    */
-  putIfAbsent(key: string, bytes: Uint8Array, sha256: string, signal?: AbortSignal): Promise<PutOutcome>;
+  putIfAbsent(
+    key: string,
+    bytes: Uint8Array,
+    sha256: string,
+    signal?: AbortSignal,
+    compare?: boolean,
+  ): Promise<PutOutcome>;
   /**
    * The whole object.
    * @param version one that `history` named; else the newest

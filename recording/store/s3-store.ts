@@ -73,9 +73,9 @@ export function createS3Store(options: S3StoreOptions, limits: S3TimeLimits = S3
 
   return {
     location: s3Location(options),
-    async putIfAbsent(key, bytes, sha256, signal) {
+    async putIfAbsent(key, bytes, sha256, signal, compare) {
       const target = { operation: 'put' as const, key, path: pathOf('put', key) };
-      return await put.putIfAbsent(target, bytes, sha256, signal);
+      return await put.putIfAbsent(target, bytes, sha256, signal, compare);
     },
     get,
     head,

@@ -58,7 +58,7 @@ export class ResponseRecorder implements UpstreamHandler {
   /** Why the exchange ends before its response does. */
   #stopped: EndHow | null = null;
   #endAsked = false;
-  /** By lines that nobody was let see. */
+  /** Also when an earlier part of the response was given up: its end is not recorded a second time. */
   #endRecorded = false;
   #call: UpstreamCall | null = null;
   #head: Head | null = null;
@@ -350,7 +350,10 @@ export class ResponseRecorder implements UpstreamHandler {
 
   #durable(release: Release): void {
     const { information, head, bytes, trailers, end } = release;
-    if (end !== null) this.#owner.exchangeFinished();
+    if (end !== null) {
+      this.#endRecorded = true;
+      this.#owner.exchangeFinished();
+    }
     if (this.#clientGone) return;
     const response = this.#response;
     if (information !== null) this.#inform(information);

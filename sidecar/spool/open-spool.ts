@@ -142,7 +142,8 @@ async function openClaimed(
     files,
     segmentFiles,
     (object) => {
-      stuck = null;
+      // Those behind it were kept back by the same trouble.
+      if (sealer.waiting <= 1) stuck = null;
       hold(object);
     },
     (error) => {

@@ -123,7 +123,11 @@ async function underFault({ cell, expectation, report, lane, disk, minio }: Runn
   }
   const healMs = performance.now();
   const { answered: before } = lane.tally.counts;
-  if (lane.store !== null && isLink(fault) && lane.store.strikes + lane.server.strikes === 0)
+  if (
+    fault.link !== undefined &&
+    lane[fault.link]?.strikes === 0 &&
+    (fault.link === 'store' || scene !== 'idle')
+  )
     blame('the fault never struck');
   const since = gate.changes.filter(({ atMs }) => atMs >= faultMs);
   const closedAt = closed()?.atMs ?? null;
@@ -181,10 +185,6 @@ function judgeGate(
     blame(`Degraded after ${degradedMs} ms, bound ${degradedWithinMs}`);
   if (closedMs === null || closedMs > closedWithinMs)
     blame(`Closed after ${closedMs} ms, bound ${closedWithinMs}`);
-}
-
-function isLink({ needs }: FaultCase): boolean {
-  return needs === undefined;
 }
 
 function after(fromMs: number, atMs: number | undefined): number | null {

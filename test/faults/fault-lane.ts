@@ -12,7 +12,7 @@ import type { CommitMode, OnFailure } from '@mcp-recorder/sidecar/config/schema'
 import { judge, type Verdict } from '../kill/oracle.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/child-process.ts';
 import { createLedger, type Ledger } from '../support/ledger.ts';
-import { driveClients, startLedgerServer } from '../support/ledger-traffic.ts';
+import { type CallShape, driveClients, startLedgerServer } from '../support/ledger-traffic.ts';
 import { CLI, SHIPPED_FLAGS } from '../support/recorder-process.ts';
 import { steadyPort } from '../support/steady-port.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
@@ -52,6 +52,8 @@ export interface FaultLaneOptions {
   spool?: string;
   /** A recorder whose disk and clock can be told to fail, in place of `mcp-recorder record`. */
   faulty?: boolean;
+  /** What clients ask for, in place of what the scene says. */
+  shape?: (client: number, call: number) => CallShape;
   /** Equal copies of a segment are fine: the credentials may not read. */
   copies?: boolean;
 }
@@ -165,7 +167,7 @@ export async function openFaultLane(options: FaultLaneOptions): Promise<FaultLan
       url: () => `${origin}/mcp`,
       clients: scene.clients,
       until: stopping.signal,
-      shape: scene.shape,
+      shape: options.shape ?? scene.shape,
       run: options.name,
       over: tally.over,
       retryMs: RETRY_MS,

@@ -27,3 +27,9 @@ export function uploadBounds(idle: boolean): GateBounds {
 
 /** After a fault that lets no line be written: the first one that is refused closes. */
 export const SPOOL_BOUNDS: GateBounds = { degradedWithinMs: SLACK_MS, closedWithinMs: SLACK_MS };
+
+/** After a sync that does not return: nothing but time tells. */
+export const STALL_BOUNDS: GateBounds = {
+  degradedWithinMs: 5_500 + SLACK_MS,
+  closedWithinMs: 5_500 + SLACK_MS,
+};

@@ -40,6 +40,8 @@ if (cells.length === 0) {
   process.exit(2);
 }
 
+// What the cells started ends with this process, when it ends by itself.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const started = performance.now();
 console.log(
   `${cells.length} cells, maxUploadLag ${MAX_UPLOAD_LAG_MS} ms, times in ms, memory in MiB\n${HEADING}`,

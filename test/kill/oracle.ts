@@ -12,6 +12,8 @@ export interface Verdict {
   /** One sentence each; none when all is well. */
   violations: string[];
   lines: number;
+  /** Those lines, in the order of their streams. */
+  recorded: readonly Line[];
   segments: number;
   /** Streams by how `verify` found them. */
   states: Record<string, number>;
@@ -48,7 +50,7 @@ export async function judge(store: ObjectStore, ledger: Ledger, { copies = false
     if (line.type === 'seal') seals[line.seal.how] = (seals[line.seal.how] ?? 0) + 1;
   }
   violations.push(...holes(lines), ...twice(lines), ...missingFromRecording(ledger, lines));
-  return { violations, lines: lines.length, segments, states, seals };
+  return { violations, lines: lines.length, recorded: lines, segments, states, seals };
 }
 
 /**

@@ -123,6 +123,8 @@ describe('an object', () => {
       outcome: 'exists',
       sha256: sha256Of(BYTES),
     });
+    const unasked = await store.putIfAbsent('key', BYTES, sha256Of(BYTES), undefined, false);
+    expect(unasked).toEqual({ outcome: 'exists', sha256: null });
   });
 
   it('by somebody else without a SHA-256 is told to exist, of unknown contents', async () => {

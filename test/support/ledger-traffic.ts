@@ -5,6 +5,7 @@
  *
  * What a call is answered with is decided by its arguments, so traffic is the same in every run with one seed.
  */
+import { randomBytes } from 'node:crypto';
 import {
   Agent,
   createServer,
@@ -30,6 +31,8 @@ export interface CallShape {
   requestBytes: number;
   /** Pause before each event and before a JSON answer, milliseconds. */
   pauseMs: number;
+  /** The text of an answer can't be compressed to less than half. */
+  random?: boolean;
 }
 
 export interface LedgerServer {
@@ -83,7 +86,11 @@ export async function startLedgerServer(ledger: Ledger): Promise<LedgerServer> {
 }
 
 async function answer(res: ServerResponse, id: number, shape: CallShape & { token: string }): Promise<void> {
-  const text = `${shape.token} é `.padEnd(shape.textBytes, 'x');
+  const beginning = `${shape.token} é `;
+  const text =
+    shape.random === true
+      ? beginning + randomBytes(shape.textBytes / 2).toString('hex')
+      : beginning.padEnd(shape.textBytes, 'x');
   const result = JSON.stringify({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text }] } });
   if (shape.answer === 'error') {
     res.writeHead(500, { 'content-type': 'application/json' });

@@ -53,6 +53,8 @@ export interface Minio {
   credentialFiles(credentials: Credentials): Promise<CredentialFiles>;
   /** Puts that would make the bucket larger are refused from now on; 0 = no limit. */
   setQuota(bucket: string, bytes: number): Promise<void>;
+  /** SIGSTOP and SIGCONT: connections are taken by the system meanwhile, and nobody answers. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** SIGKILL. */
   kill(): Promise<void>;
   /** Serves again on the same port, with the same data. */
@@ -181,6 +183,7 @@ async function startIn(folder: string, binaries: MinioBinaries, tls: boolean): P
     async setQuota(bucket, bytes) {
       await administer(['quota', bucket, String(bytes)]);
     },
+    signal: (signal) => void process.kill(running.pid, signal),
     async kill() {
       await running.stop('SIGKILL');
     },
