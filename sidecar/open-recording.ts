@@ -91,10 +91,12 @@ export async function openRecording(
   let opened: SpoolControl | null = null;
   let obstacle: Obstacle | null = null;
   function observe(): void {
-    const status = opened?.status();
-    const health = watch.health(status?.lagMs ?? 0);
+    // Nothing is open while the spool may still turn out to be somebody else's.
+    if (opened === null) return;
+    const status = opened.status();
+    const health = watch.health(status.lagMs);
     // A store that answers is not to blame for what never became an object.
-    if (status !== undefined) health.cause ??= ownCause(status);
+    health.cause ??= ownCause(status);
     gate.observeStore(health);
   }
   const watch = createStoreWatch({
@@ -174,6 +176,7 @@ export async function openRecording(
       ),
   }).catch(abandon);
   opened = spool;
+  observe();
   const stallTimer = setInterval(() => {
     if (obstacle !== null) return;
     const { syncingMs } = spool.status();
