@@ -290,8 +290,11 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       writer.seal(how, how === 'shutdown');
       clearTimeout(ageTimer);
     }
-    if (batch.size === 0) answer(null);
-    else issue(current, how);
+    if (batch.size === 0) {
+      // All who were refused are told now: nobody can have appended behind them.
+      refusing = null;
+      answer(null);
+    } else issue(current, how);
     const half = current.position + batch.size > limits.segmentBytes / 2;
     if ((half || how !== null) && how !== 'shutdown') prepareNext();
   }
