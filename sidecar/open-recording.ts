@@ -63,6 +63,8 @@ const SEAL_SHARE = 1 / 4;
 /** A sync that takes longer than this is a disk that does not answer (ms). */
 const STALL_MS = 5_000;
 const STALL_LOOK_MS = 500;
+/** So long after a segment ought to be sealed it is an object (ms), unless this machine is in trouble. */
+const SEALING_MS = 500;
 
 /**
  * Opens the recording of one stream, and tells the gate of spool and store from then on.
@@ -84,6 +86,7 @@ export async function openRecording(
   const store = parts.store ?? openStore(configuration.storage);
   const { commit, maxUploadLagMs } = configuration.recording;
   const { directory, sizeLimitBytes, allowTmpfs } = configuration.recording.spool;
+  const sealAfterMs = Math.min(SEAL_AFTER_MS, maxUploadLagMs * SEAL_SHARE);
   const nowMs = () => clock.monotonicUs() / 1000;
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   await files.makeDirectory(directory);
@@ -94,7 +97,10 @@ export async function openRecording(
     const status = opened?.status();
     const health = watch.health(status?.lagMs ?? 0);
     // A store that answers is not to blame for what never became an object.
-    if (status !== undefined) health.cause ??= ownCause(status);
+    if (status !== undefined) {
+      const unready = uploader.waiting === 0 && status.lagMs > sealAfterMs + SEALING_MS;
+      health.cause ??= ownCause(status, unready);
+    }
     gate.observeStore(health);
   }
   const watch = createStoreWatch({
@@ -146,7 +152,7 @@ export async function openRecording(
     clock,
     commit,
     limits: {
-      sealAfterMs: Math.min(SEAL_AFTER_MS, maxUploadLagMs * SEAL_SHARE),
+      sealAfterMs,
       ...parts.limits,
       sizeLimit: sizeLimitBytes,
     },
@@ -198,10 +204,13 @@ export async function openRecording(
   };
 }
 
-/** What is wrong with the disk here although the spool may still take lines. */
-function ownCause({ stuck, syncingMs }: SpoolStatus): GateCause | null {
+/** What is wrong here, and not with the store, when lines do not get there. @param unready lines are older than any segment gets, and nothing waits for the store */
+function ownCause({ stuck, syncingMs, lagMs }: SpoolStatus, unready: boolean): GateCause | null {
   if (stuck !== null) return spoolCause(stuck);
-  return syncingMs < STALL_LOOK_MS ? null : spoolCause(stalled(syncingMs));
+  if (syncingMs >= STALL_LOOK_MS) return spoolCause(stalled(syncingMs));
+  if (!unready) return null;
+  const message = `what is recorded has not been made ready for the store for ${Math.round(lagMs / 1000)} s`;
+  return spoolCause({ reason: 'spool_stalled', message });
 }
 
 function stalled(syncingMs: number) {
