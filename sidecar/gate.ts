@@ -2,7 +2,8 @@
  * Owns the decision whether exchanges may begin: Open, Degraded (they may, but the store is in trouble), Closed, or FailOpen (they may,
  * unrecorded, because the configuration says so).
  * Invariants: closed means that no exchange begins; every state but Open has a reason that clients, probes, status, metrics and logs give
- * alike; worse comes at once, better only when it has lasted (hysteresis), so that a store that comes and goes does not swing the gate.
+ * alike; a worse store counts at once, a better one only when it has lasted (hysteresis), so that one that comes and goes does not swing the
+ * gate. The disk here counts at once, both ways.
  */
 import type { StoreErrorCode } from '@mcp-recorder/recording/store/object-store';
 import { type Obstacle, OBSTACLE_HINTS } from './spool/append-queue.ts';
@@ -42,7 +43,7 @@ export interface GateOptions {
   maxUploadLagMs: number;
   onFailure: 'Closed' | 'Open';
   /** Called after each change of state or reason. */
-  onChange(state: GateState): void;
+  onChange(now: GateState, before: GateState): void;
   /** Monotonic. */
   nowMs(): number;
 }
@@ -147,12 +148,13 @@ export function createGate(options: GateOptions): Gate {
       if (cause !== null && current.state !== 'Open') current = { ...current, cause };
       return;
     }
-    const sinceMs = state === current.state ? current.sinceMs : Date.now();
+    const before = current;
+    const sinceMs = state === before.state ? before.sinceMs : Date.now();
     current =
       state === 'Open' || cause === null
         ? { state: 'Open', sinceMs, cause: null }
         : { state, sinceMs, cause };
-    onChange(current);
+    onChange(current, before);
   }
 
   return {

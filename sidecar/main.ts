@@ -77,7 +77,7 @@ export async function startRecorder(
     activeStreams: () => listener.streams,
     gate: () => gate.current.state,
     spool: () => spool.status(),
-    storeFailing: () => recording.watch?.health(0).failing ?? false,
+    storeFailing: () => (recording.watch?.health(0).cause ?? null) !== null,
   });
   const gaps = onFailure === 'Open' ? createGaps(report.now, metrics.exchangeUnrecorded) : null;
   const denials = createDenials(report.now);
@@ -142,22 +142,30 @@ export async function startRecorder(
     // While nothing can be written they are counted on: as lines they would take the room that is kept for ends.
     if (gate.current.state !== 'Open' && gate.current.state !== 'Degraded') return;
     if (denials.waiting) appendUncarried(denials.take());
+    // Its answer may have become a stream only now.
+    cutUnrecorded();
     recordGap();
   }, DENIALS_MS);
   const expiryTimer = setInterval(() => recordUncarried(operations.expire()), EXPIRY_MS);
 
   /** What a change of the gate means for those who wait, and for the log. */
-  function gateChanged({ state, cause }: GateState): void {
-    if (cause === null) log.info({ gate: state }, 'the gate is open: exchanges pass');
-    else {
-      const { reason, message, hint } = cause;
-      const level = reason === 'drained' ? 'info' : 'warn';
-      log[level]({ gate: state, reason, hint }, `the gate is ${GATE_WORDS[state]}: ${message}`);
+  function gateChanged({ state, cause }: GateState, before: GateState): void {
+    if (state !== before.state) {
+      if (cause === null) log.info({ gate: state }, 'the gate is open: exchanges pass');
+      else {
+        const { reason, message, hint } = cause;
+        const level = reason === 'drained' ? 'info' : 'warn';
+        log[level]({ gate: state, reason, hint }, `the gate is ${GATE_WORDS[state]}: ${message}`);
+      }
+      if (state === 'Closed') metrics.gateClosed(cause.reason);
     }
-    if (state === 'Closed') metrics.gateClosed(cause.reason);
     applyAckPolicy();
-    // What went on unrecorded must not go on so for as long as a stream lasts.
-    if (gaps !== null && state !== 'FailOpen') live.listener?.cutUnrecordedStreams();
+    cutUnrecorded();
+  }
+
+  /** What went on unrecorded must not go on so for as long as a stream lasts. */
+  function cutUnrecorded(): void {
+    if (gaps !== null && gate.current.state !== 'FailOpen') live.listener?.cutUnrecordedStreams();
   }
 
   function applyAckPolicy(): void {
@@ -231,7 +239,9 @@ const GATE_WORDS = {
 
 /** With commit mode `ObjectStorage`: nothing waits for a store that has been given up. */
 function ackPolicy({ state, cause }: GateState, onFailure: 'Closed' | 'Open'): AckPolicy {
-  if (state === 'Closed') return { kind: 'refuse', message: cause.message };
+  // A disk that takes nothing refuses by itself, and those who have it behind them still wait for a store that is well.
+  const givenUp = state === 'Closed' && (isShared(cause) || cause.reason === 'drained');
+  if (givenUp) return { kind: 'refuse', message: cause.message };
   // Who wants calls to pass whatever happens is served with what the disk has, as long as the store is in trouble.
   return onFailure === 'Open' && state !== 'Open' ? { kind: 'pass' } : { kind: 'wait' };
 }

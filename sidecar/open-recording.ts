@@ -60,9 +60,11 @@ const FIRST_ANSWER_MS = 2_000;
 /** Segments are sealed at this age (ms), or earlier when the store may not be so far behind. */
 const SEAL_AFTER_MS = 5_000;
 const SEAL_SHARE = 1 / 4;
-/** A sync that takes longer than this is a disk that does not answer (ms). */
+/** What waits longer than this waits for a disk that does not answer (ms). */
 const STALL_MS = 5_000;
 const STALL_LOOK_MS = 500;
+/** So long after a segment ought to be sealed it is an object (ms), unless this machine is in trouble. */
+const SEALING_MS = 500;
 
 /**
  * Opens the recording of one stream, and tells the gate of spool and store from then on.
@@ -84,6 +86,7 @@ export async function openRecording(
   const store = parts.store ?? openStore(configuration.storage);
   const { commit, maxUploadLagMs } = configuration.recording;
   const { directory, sizeLimitBytes, allowTmpfs } = configuration.recording.spool;
+  const sealAfterMs = Math.min(SEAL_AFTER_MS, maxUploadLagMs * SEAL_SHARE);
   const nowMs = () => clock.monotonicUs() / 1000;
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   await files.makeDirectory(directory);
@@ -96,7 +99,8 @@ export async function openRecording(
     const status = opened.status();
     const health = watch.health(status.lagMs);
     // A store that answers is not to blame for what never became an object.
-    health.cause ??= ownCause(status);
+    const unready = uploader.waiting === 0 && status.lagMs > sealAfterMs + SEALING_MS;
+    health.cause ??= ownCause(status, unready);
     gate.observeStore(health);
   }
   const watch = createStoreWatch({
@@ -104,7 +108,7 @@ export async function openRecording(
     maxUploadLagMs,
     nowMs,
     onProblem: ({ message, hint, reason }) => report.failed(message, hint, reason),
-    onReturn: (sinceMs) => uploader.resume(sinceMs),
+    onReturn: (hung) => uploader.resume(hung),
     onChange: observe,
   });
   const uploader = createUploader({
@@ -148,7 +152,7 @@ export async function openRecording(
     clock,
     commit,
     limits: {
-      sealAfterMs: Math.min(SEAL_AFTER_MS, maxUploadLagMs * SEAL_SHARE),
+      sealAfterMs,
       ...parts.limits,
       sizeLimit: sizeLimitBytes,
     },
@@ -179,12 +183,12 @@ export async function openRecording(
   observe();
   const stallTimer = setInterval(() => {
     if (obstacle !== null) return;
-    const { syncingMs } = spool.status();
-    gate.observeSpool(syncingMs < STALL_MS ? null : stalled(syncingMs));
+    const { diskWaitMs } = spool.status();
+    gate.observeSpool(diskWaitMs < STALL_MS ? null : stalled(diskWaitMs));
   }, STALL_LOOK_MS);
   const waited = new AbortController();
   await Promise.race([
-    watch.proven,
+    watch.firstAnswer,
     pause(FIRST_ANSWER_MS, undefined, { signal: waited.signal }).catch(() => {}),
   ]);
   waited.abort();
@@ -201,14 +205,17 @@ export async function openRecording(
   };
 }
 
-/** What is wrong with the disk here although the spool may still take lines. */
-function ownCause({ stuck, syncingMs }: SpoolStatus): GateCause | null {
+/** What is wrong here, and not with the store, when lines do not get there. @param unready lines are older than any segment gets, and nothing waits for the store */
+function ownCause({ stuck, diskWaitMs, lagMs }: SpoolStatus, unready: boolean): GateCause | null {
   if (stuck !== null) return spoolCause(stuck);
-  return syncingMs < STALL_LOOK_MS ? null : spoolCause(stalled(syncingMs));
+  if (diskWaitMs >= STALL_LOOK_MS) return spoolCause(stalled(diskWaitMs));
+  if (!unready) return null;
+  const message = `what is recorded has not been made ready for the store for ${Math.round(lagMs / 1000)} s`;
+  return spoolCause({ reason: 'spool_stalled', message });
 }
 
-function stalled(syncingMs: number) {
-  const message = `a sync of the spool has not ended for ${Math.round(syncingMs / 1000)} s`;
+function stalled(diskWaitMs: number) {
+  const message = `the disk under the spool has not answered for ${Math.round(diskWaitMs / 1000)} s`;
   return { reason: 'spool_stalled' as const, message };
 }
 

@@ -137,11 +137,11 @@ function timeOf(epochMs: number): string {
 /** What `/status` says of the way to the store. */
 function storeStatus(watch: StoreWatch | null, spool: SpoolStatus): object {
   if (watch === null) return {};
-  const { failing, troubleMs } = watch.health(spool.lagMs);
+  const { cause, troubleMs } = watch.health(spool.lagMs);
   const { lastProblem, lastSuccessMs } = watch;
   return {
-    healthy: !failing,
-    failing_since: failing ? timeOf(Date.now() - troubleMs) : null,
+    healthy: cause === null,
+    failing_since: cause !== null ? timeOf(Date.now() - troubleMs) : null,
     last_success: lastSuccessMs === null ? null : timeOf(lastSuccessMs),
     lag_ms: Math.round(spool.lagMs),
     last_error:

@@ -2,7 +2,7 @@
  * Owns what is known of the way to the object store: what worked last, what failed and since when. It looks by itself, by putting the
  * canary object conditionally, when no upload tells: while nothing is recorded, and while uploads fail or are not answered.
  * Invariants: trouble counts from the start of the attempt that failed, not from when that was noticed, and ends only with a success of the
- * same kind (an upload's success counts for both); at most MAX_LOOKS canaries are on their way at once.
+ * same kind (an upload's success counts for both); at most MAX_LOOKS looks are on their way at once.
  */
 import { canaryKey } from '@mcp-recorder/recording/format/keys';
 import { CANARY_BYTES, CANARY_SHA256 } from '@mcp-recorder/recording/store/canary';
@@ -30,7 +30,7 @@ export interface StoreProblem extends GateCause {
 export interface StoreWatch {
   /** Notes that an upload begins. */
   begin(): Attempt;
-  /** What the probe found; null until it has succeeded. */
+  /** What the store does for objects; null until that was found out. */
   readonly facts: StoreFacts | null;
   readonly lastProblem: StoreProblem | null;
   /** Wall clock (ms) of the last success; null = none since the start. */
@@ -38,7 +38,7 @@ export interface StoreWatch {
   /** @param lagMs how far the store is behind the disk */
   health(lagMs: number): StoreHealth;
   /** Resolves when the first attempt has ended, well or not. */
-  readonly proven: Promise<void>;
+  readonly firstAnswer: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,8 +50,8 @@ export interface StoreWatchOptions {
   nowMs(): number;
   /** Told of each failure. */
   onProblem(problem: StoreProblem): void;
-  /** The store answers a look again after it had not: uploads that hang since before `sinceMs` may as well begin anew. */
-  onReturn(sinceMs: number): void;
+  /** The store takes a look again after it had not. @param hung it had not even answered: what is on its way may wait for ever */
+  onReturn(hung: boolean): void;
   /** Told after each success and failure. */
   onChange(): void;
 }
@@ -63,6 +63,8 @@ const LOOK_EVERY_MS = 1_000;
 /** A look is given up after this (ms); its silence counts from its start. */
 const LOOK_TIMEOUT_MS = 5_000;
 const MAX_LOOKS = 5;
+/** The probe is several requests; it is given up, and repeated, after this (ms). */
+const PROBE_TIMEOUT_MS = 30_000;
 /** Without an answer for so long a look is called silent (ms). */
 const SILENT_AFTER_MS = 500;
 /** An idle recorder looks so often (ms), more often with a short bound. */
@@ -74,91 +76,123 @@ export function idleLookMs(maxUploadLagMs: number): number {
   return Math.max(LOOK_EVERY_MS, Math.min(IDLE_MS, maxUploadLagMs * IDLE_SHARE));
 }
 
-/** Begins to watch with a probe, which is repeated until it succeeds. */
+/** Begins to watch at once; what the store does for objects is found out once it has taken one. */
 export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
   const { store, nowMs } = options;
   const stopped = new AbortController();
-  const looks = new Map<number, Promise<void>>();
+  const looks = new Set<Promise<void>>();
   const uploads = new Set<{ startMs: number }>();
-  let nextLook = 0;
   let lastLookMs = Number.NEGATIVE_INFINITY;
+  let probing: Promise<void> | null = null;
+  let lastProbeMs = Number.NEGATIVE_INFINITY;
   let facts: StoreFacts | null = null;
-  /** Start of the oldest attempt that failed with no success of its kind since. */
+  /** Start of the oldest attempt of its kind that failed with no success of its kind since. */
   let uploadTroubleMs: number | null = null;
   let lookTroubleMs: number | null = null;
+  /** Whether a look of that trouble was never answered. */
+  let wasSilent = false;
+  let lastLookSuccessMs = Number.NEGATIVE_INFINITY;
+  let lastUploadSuccessMs = Number.NEGATIVE_INFINITY;
   /** Starts of looks without an answer so far, and with no success of anything that began later; oldest first. */
   let silent: number[] = [];
   let cause: GateCause | null = null;
   let lastProblem: StoreProblem | null = null;
   let succeededMs: number | null = null;
   let lastSuccessMs: number | null = null;
-  let prove = (): void => {};
-  const proven = new Promise<void>((resolve) => {
-    prove = resolve;
-  });
+  const first = Promise.withResolvers<void>();
 
   function succeeded(startMs: number): void {
     succeededMs = nowMs();
     silent = silent.filter((start) => start > startMs);
     lastSuccessMs = Date.now();
     if (uploadTroubleMs === null && lookTroubleMs === null) cause = null;
-    prove();
+    first.resolve();
     options.onChange();
   }
 
-  function failed(error: unknown): void {
-    cause = causeOf(error);
-    lastProblem = { ...cause, timeMs: Date.now() };
+  function tellProblem(error: unknown): GateCause {
+    const found = causeOf(error);
+    lastProblem = { ...found, timeMs: Date.now() };
     options.onProblem(lastProblem);
-    prove();
+    return found;
+  }
+
+  function failed(error: unknown): void {
+    cause = tellProblem(error);
+    first.resolve();
     options.onChange();
   }
 
   async function look(startMs: number): Promise<void> {
-    const late = new AbortController();
-    const timer = setTimeout(() => {
-      late.abort(
-        new StoreError('timeout', facts === null ? 'probe' : 'put', canaryKey(), SILENT_HINT, SILENCE),
-      );
-    }, LOOK_TIMEOUT_MS);
-    const signal = AbortSignal.any([late.signal, stopped.signal]);
     silent.push(startMs);
+    const limit = limited('put', LOOK_TIMEOUT_MS);
     try {
-      if (facts === null) facts = await store.probe(signal);
-      else await store.putIfAbsent(canaryKey(), CANARY_BYTES, CANARY_SHA256, signal, false);
-      const returned = lookTroubleMs !== null || (silent[0] as number) < startMs;
+      await store.putIfAbsent(canaryKey(), CANARY_BYTES, CANARY_SHA256, limit.signal, false);
+      lastLookSuccessMs = nowMs();
+      const hung = wasSilent || (silent[0] as number) < startMs;
+      const returned = hung || lookTroubleMs !== null;
       lookTroubleMs = null;
+      wasSilent = false;
       succeeded(startMs);
-      if (returned) options.onReturn(startMs);
+      if (returned) options.onReturn(hung);
     } catch (error) {
       silent = silent.filter((start) => start !== startMs);
       if (stopped.signal.aborted) return;
       // A look that was overtaken by one that began later and succeeded says nothing about now.
-      if (succeededMs === null || startMs > succeededMs || lookTroubleMs !== null) lookTroubleMs ??= startMs;
+      if (succeededMs !== null && startMs <= succeededMs && lookTroubleMs === null) return;
+      lookTroubleMs ??= startMs;
+      wasSilent ||= limit.isOver();
       failed(error);
     } finally {
-      clearTimeout(timer);
+      limit.end();
     }
+  }
+
+  /** Finds out what the store does for objects: several requests, which say nothing about its health. */
+  async function findFacts(): Promise<void> {
+    lastProbeMs = nowMs();
+    const limit = limited('probe', PROBE_TIMEOUT_MS);
+    try {
+      facts = await store.probe(limit.signal);
+    } catch (error) {
+      if (!stopped.signal.aborted) tellProblem(error);
+    } finally {
+      limit.end();
+    }
+  }
+
+  /** A signal that ends a request when the watch ends, or when it has taken too long. */
+  function limited(operation: 'put' | 'probe', afterMs: number) {
+    const late = new AbortController();
+    const silence = new Error(`no answer within ${afterMs / 1000} s`);
+    const timer = setTimeout(
+      () => late.abort(new StoreError('timeout', operation, canaryKey(), SILENT_HINT, silence)),
+      afterMs,
+    );
+    return {
+      signal: AbortSignal.any([late.signal, stopped.signal]),
+      isOver: () => late.signal.aborted,
+      end: () => clearTimeout(timer),
+    };
   }
 
   function isDue(): boolean {
     const now = nowMs();
-    if (looks.size >= MAX_LOOKS) return false;
-    if (now - lastLookMs < LOOK_EVERY_MS) return false;
-    if (facts === null || uploadTroubleMs !== null || lookTroubleMs !== null || silent.length > 0)
+    if (looks.size >= MAX_LOOKS || now - lastLookMs < LOOK_EVERY_MS) return false;
+    if (succeededMs === null || uploadTroubleMs !== null || lookTroubleMs !== null || silent.length > 0)
       return true;
     for (const { startMs } of uploads) if (now - startMs > LOOK_EVERY_MS) return true;
-    return now - (succeededMs ?? 0) >= idleLookMs(options.maxUploadLagMs) - TICK_MS;
+    return now - succeededMs >= idleLookMs(options.maxUploadLagMs) - TICK_MS;
   }
 
   function tick(): void {
     if (isDue()) {
       lastLookMs = nowMs();
-      const number = nextLook++;
-      looks.set(
-        number,
-        look(lastLookMs).finally(() => looks.delete(number)),
-      );
+      const looking = look(lastLookMs).finally(() => looks.delete(looking));
+      looks.add(looking);
+    }
+    if (facts === null && succeededMs !== null && nowMs() - lastProbeMs >= PROBE_TIMEOUT_MS) {
+      probing = findFacts();
     }
     options.onChange();
   }
@@ -173,13 +207,15 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
       return {
         succeeded() {
           uploads.delete(upload);
+          lastUploadSuccessMs = nowMs();
           uploadTroubleMs = null;
           lookTroubleMs = null;
           succeeded(upload.startMs);
         },
         failed(error) {
           uploads.delete(upload);
-          uploadTroubleMs ??= upload.startMs;
+          // Others succeeded while this one was on its way: there was no trouble before.
+          uploadTroubleMs ??= Math.max(upload.startMs, lastUploadSuccessMs);
           failed(error);
         },
         calledOff: () => void uploads.delete(upload),
@@ -195,30 +231,32 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
       return lastSuccessMs;
     },
     health(lagMs) {
-      const starts = [uploadTroubleMs, lookTroubleMs, silent[0] ?? null].filter((start) => start !== null);
+      const starts = [lookTroubleMs, silent[0] ?? null];
+      // While looks succeed the way is free: an object that can't be stored shows in how far the store is behind.
+      if (uploadTroubleMs !== null && lastLookSuccessMs < uploadTroubleMs) starts.push(uploadTroubleMs);
+      const counted = starts.filter((start) => start !== null);
       const failing = uploadTroubleMs !== null || lookTroubleMs !== null;
       // A look that has just begun is no silence: what is wrong then is something else.
       const isSilent = silent.length > 0 && nowMs() - (silent[0] as number) >= SILENT_AFTER_MS;
       return {
-        troubleMs: starts.length === 0 ? 0 : nowMs() - Math.min(...starts),
+        troubleMs: counted.length === 0 ? 0 : nowMs() - Math.min(...counted),
         failing,
         lagMs,
         unproven: succeededMs === null,
         cause: failing ? cause : isSilent ? SILENT : null,
       };
     },
-    proven,
+    firstAnswer: first.promise,
     async close() {
       clearInterval(timer);
       stopped.abort();
-      await Promise.all(looks.values());
+      await Promise.all([...looks, probing]);
     },
   };
 }
 
 const SILENT_HINT =
   'Look at the network between here and the store, and at the store itself: it takes connections and does not answer.';
-const SILENCE = new Error(`no answer within ${LOOK_TIMEOUT_MS / 1000} s`);
 const SILENT: GateCause = {
   reason: 'store_timeout',
   message: 'the store does not answer',

@@ -37,10 +37,11 @@ export interface Uploader {
   /** Those of them that are on their way. */
   readonly inFlight: number;
   /**
-   * The store answers again: those that pause go at once, and attempts that began before `sinceMs` and have no answer begin anew, for they
-   * may hang on connections that are dead.
+   * The store is back: those that pause go at once.
+   * @param hung it had not even answered: attempts that have no answer after the time that a first one gets begin anew, for they may hang on
+   * dead connections
    */
-  resume(sinceMs: number): void;
+  resume(hung: boolean): void;
   /** Begins nothing any more and calls off what is on its way; resolves when that has ended. */
   close(): Promise<void>;
 }
@@ -60,12 +61,12 @@ const ANEW = new Error('begun anew');
  * How long an attempt may take (ms) beside what its bytes take at the slowest rate (bytes a ms) that is expected: twice as long after each
  * failure, so that any store that gets on at all gets there.
  */
-const ATTEMPT_MS = 5_000;
+const ATTEMPT_MS = 3_000;
 const SLOWEST_BYTES_PER_MS = 100;
 const LONGEST_ATTEMPT_MS = 3_600_000;
 
-function allowedMs({ object, failures }: Job): number {
-  return Math.min((ATTEMPT_MS + object.size / SLOWEST_BYTES_PER_MS) * 2 ** failures, LONGEST_ATTEMPT_MS);
+function allowedMs({ size }: SealedObject, failures: number): number {
+  return Math.min((ATTEMPT_MS + size / SLOWEST_BYTES_PER_MS) * 2 ** failures, LONGEST_ATTEMPT_MS);
 }
 
 function tooLate({ object }: Job, afterMs: number): StoreError {
@@ -133,7 +134,7 @@ export function createUploader(options: UploaderOptions): Uploader {
     const { object } = job;
     const signal = AbortSignal.any([stopped.signal, job.attempt.signal]);
     const attempt = watch.begin();
-    const limitMs = allowedMs(job);
+    const limitMs = allowedMs(object, job.failures);
     const timer = setTimeout(() => job.attempt.abort(tooLate(job, limitMs)), limitMs);
     try {
       await place(object, signal);
@@ -203,12 +204,13 @@ export function createUploader(options: UploaderOptions): Uploader {
     get inFlight() {
       return running.size;
     },
-    resume(sinceMs) {
-      for (const job of pausing.keys()) {
-        job.failures = 0;
-        goOn(job);
+    resume(hung) {
+      for (const job of pausing.keys()) goOn(job);
+      if (!hung) return;
+      for (const { object, attempt, startMs } of running.keys()) {
+        const leftMs = allowedMs(object, 0) - (nowMs() - startMs);
+        setTimeout(() => attempt.abort(ANEW), leftMs).unref();
       }
-      for (const job of running.keys()) if (job.startMs < sinceMs) job.attempt.abort(ANEW);
     },
     async close() {
       stopped.abort();

@@ -57,7 +57,7 @@ function createForgetfulSpool(): Spool {
       sealedWaiting: 0,
       quarantined: 0,
       lagMs: 0,
-      syncingMs: 0,
+      diskWaitMs: 0,
       stuck: null,
       lastProblem: null,
     }),

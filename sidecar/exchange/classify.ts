@@ -63,7 +63,7 @@ export function classifyRequest(input: RequestInput): Classification {
   const { messages, batch, ambiguous } = scanned;
   const contradiction = findContradiction(messages, input.headers);
   if (contradiction === null) return pass(messages, batch, ambiguous);
-  const rpcIds = messages.flatMap(({ kind, rpcId }) => (kind === 'request' && rpcId !== null ? [rpcId] : []));
+  const rpcIds = requestIds(messages);
   return { verdict: 'refuse', reason: 'header_mismatch', rpcIds, batch, message: contradiction };
 }
 
@@ -73,6 +73,11 @@ export function isJsonContentType(contentType: string | null): boolean {
   if (contentType === 'application/json') return true;
   const [type = ''] = contentType.split(';', 1);
   return /^(?:application\/json|[^/]+\/[^/]+\+json)$/i.test(type.trim());
+}
+
+/** JSON texts of the ids of the requests among them: who is refused is told with these. */
+export function requestIds(messages: readonly Message[]): string[] {
+  return messages.flatMap(({ kind, rpcId }) => (kind === 'request' && rpcId !== null ? [rpcId] : []));
 }
 
 function pass(messages: Message[], batch: boolean, ambiguous: Ambiguity[]): Classification {

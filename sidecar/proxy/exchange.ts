@@ -320,7 +320,8 @@ export class Exchange {
   /** True when the exchange goes on unrecorded from here, because its lines can't be written and the configuration wants that. */
   #meetsGap(error: SpoolError): boolean {
     const { gaps, gate } = this.context;
-    if (gaps === null || error.code === 'drained') return false;
+    // What only waits for the store is recorded.
+    if (gaps === null || error.code === 'drained' || error.code === 'not_stored') return false;
     if (!this.#unrecorded) this.goUnrecorded(gate.current.cause?.reason ?? 'spool_failed');
     return true;
   }

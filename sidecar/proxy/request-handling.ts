@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { decodeBodyText } from '../exchange/body-text.ts';
-import { classifyRequest } from '../exchange/classify.ts';
+import { classifyRequest, requestIds } from '../exchange/classify.ts';
 import { endToEndHeaders } from '../exchange/headers.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
 import { type GateCause, isShared } from '../gate.ts';
@@ -148,8 +148,13 @@ export class RequestHandling {
       const { reason, rpcIds, batch, message } = classification;
       return this.#deny(reason, { rpcIds, batch, message });
     }
-    const exchange = new Exchange(this.#context);
     const { state, cause } = this.#context.gate.current;
+    if (state === 'Closed') {
+      // Since its headers came.
+      const rpcIds = requestIds(classification.messages);
+      return this.#deny('gate_closed', { rpcIds, batch: classification.batch, ...closedDetail(cause) });
+    }
+    const exchange = new Exchange(this.#context);
     if (state === 'FailOpen') exchange.goUnrecorded(cause.reason);
     describeRequest(exchange, request, classification);
     const tails: LineTail[] = [];
@@ -180,7 +185,8 @@ export class RequestHandling {
     const detail: RefusalDetail = lost ? { message: error.message } : closedDetail(cause);
     if (error.durableLines > 0) {
       // It is an exchange on disk, and so must be what its client is told; where the disk itself fails, nothing is.
-      const diskWorks = error.code === 'not_stored' && cause !== null && isShared(cause);
+      const diskWorks =
+        error.code === 'not_stored' && cause !== null && isShared(cause) && !this.response.destroyed;
       if (diskWorks) this.recorder?.refuse(reason, { detail: detail.message, ...detail.data });
       else this.recorder?.lost(false);
       return;

@@ -20,7 +20,7 @@ export interface Pending {
 
 /** Why the spool takes nothing. */
 export interface Obstacle {
-  reason: 'spool_full' | 'spool_failed';
+  reason: 'spool_full' | 'spool_failed' | 'spool_damaged';
   message: string;
 }
 
@@ -30,6 +30,8 @@ export const OBSTACLE_HINTS: Readonly<Record<Obstacle['reason'], string>> = {
     'Uploads must free space: look at the store first. Else raise recording.spool.sizeLimit, or free the disk under the spool directory.',
   spool_failed:
     'Look at the disk under the spool directory (kernel log). The recorder tries again by itself with a new file.',
+  spool_damaged:
+    'The disk gave back other bytes than it was given (kernel log). Restart the recorder: the next start sets the segment aside, names it as lost, and goes on.',
 };
 
 /** The answer to an append that an obstacle refuses; `durableLines` of it are on disk or on their way there. */

@@ -91,8 +91,10 @@ export interface Commit {
   marks(): { appended: number; synced: number };
   /** Whether a segment is open that holds lines on disk. */
   isOpen(): boolean;
-  /** How long the write or sync that is on its way has taken so far (ms). */
-  syncingMs(): number;
+  /** How long the write or sync that is on its way, or the file that lines wait for, has taken so far (ms). */
+  diskWaitMs(): number;
+  /** Whether appends wait for their answer. */
+  isBusy(): boolean;
 }
 
 interface Segment {
@@ -134,6 +136,8 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   let scheduled = false;
   let inFlight: { bytes: number; seal: SealHow | null; startedUs: number } | null = null;
   let issuedUs = 0;
+  /** Since when lines wait for a file that is being made ready; null when none do. */
+  let fileWantedUs: number | null = null;
   let answers: Pending[] = [];
   let synced = 0;
   /** Appends that the last batch completed. */
@@ -272,9 +276,11 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     if (state === 'repairing' || (current === null && (!next.isReady || !wanted))) {
       const why = obstacle();
       if (why !== null) queue.refuse(why);
+      fileWantedUs = why === null && queue.length > 0 ? (fileWantedUs ?? clock.monotonicUs()) : null;
       if (ending !== null && nextSegment === 0 && queue.length === 0) finish();
       return;
     }
+    fileWantedUs = null;
     batch.clear();
     current ??= begin();
     if (current.batches === 0) {
@@ -290,8 +296,11 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       writer.seal(how, how === 'shutdown');
       clearTimeout(ageTimer);
     }
-    if (batch.size === 0) answer(null);
-    else issue(current, how);
+    if (batch.size === 0) {
+      // All who were refused are told now: nobody can have appended behind them.
+      refusing = null;
+      answer(null);
+    } else issue(current, how);
     const half = current.position + batch.size > limits.segmentBytes / 2;
     if ((half || how !== null) && how !== 'shutdown') prepareNext();
   }
@@ -499,7 +508,11 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       return unused?.segment ?? null;
     },
     isOpen: () => current !== null && current.batches > 0,
-    syncingMs: () => (inFlight === null ? 0 : (clock.monotonicUs() - issuedUs) / 1000),
+    diskWaitMs() {
+      const sinceUs = inFlight === null ? fileWantedUs : issuedUs;
+      return sinceUs === null ? 0 : (clock.monotonicUs() - sinceUs) / 1000;
+    },
+    isBusy: () => queue.length > 0 || inFlight !== null || answers.length > 0,
     marks: () => ({ appended: writer.nextSeq, synced }),
   };
 }

@@ -21,6 +21,7 @@ import { untilDone } from './retry.ts';
 import { createSalvage } from './salvage.ts';
 import { createSealer } from './sealer.ts';
 import { createSegmentFiles } from './segment-files.ts';
+import { SegmentDamage } from './segment-lines.ts';
 import type { Durable, LineTail, SealedObject, Spool } from './spool.ts';
 import { createSpace } from './space.ts';
 
@@ -143,11 +144,13 @@ async function openClaimed(
     segmentFiles,
     (object) => {
       // Those behind it were kept back by the same trouble.
-      if (sealer.waiting <= 1) stuck = null;
+      if (sealer.waiting <= 1 && stuck?.reason !== 'spool_damaged') stuck = null;
       hold(object);
     },
     (error) => {
-      stuck = obstacleOf(error, 'what is recorded can not be made ready for the store');
+      if (error instanceof SegmentDamage) stuck = { reason: 'spool_damaged', message: error.message };
+      else if (stuck?.reason !== 'spool_damaged')
+        stuck = obstacleOf(error, 'what is recorded can not be made ready for the store');
       problem(error);
     },
   );
@@ -253,10 +256,12 @@ async function openClaimed(
     append(lines, durable, how) {
       const closing = how?.closing === true;
       if (options.commit === 'Spool' || closing) return commit.append(lines, durable, closing);
-      const refusal = acks.refusal();
-      if (refusal !== null) return queueMicrotask(() => durable(refusal));
-      const answered: Durable = (error) => acks.wait(commit.marks().synced, lines.length, error, durable);
-      commit.append(lines, answered, false);
+      const refused = acks.refusal();
+      if (refused !== null && !commit.isBusy()) return queueMicrotask(() => durable(refused));
+      // What is refused keeps its place behind what is on its way.
+      const answered: Durable = (error) =>
+        acks.wait(commit.marks().synced, lines.length, refused ?? error, durable);
+      commit.append(refused === null ? lines : [], answered, false);
     },
     setAckPolicy: acks.setPolicy,
     status: () => ({
@@ -267,7 +272,7 @@ async function openClaimed(
       sealedWaiting: sealer.waiting + holdings.waiting,
       quarantined,
       lagMs: acks.lagMs(),
-      syncingMs: commit.syncingMs(),
+      diskWaitMs: commit.diskWaitMs(),
       stuck,
       lastProblem,
     }),

@@ -1,11 +1,11 @@
 /**
  * Owns trying again what the disk refused, with growing pauses.
- * Invariant: pauses start at 100 ms and double up to 5 s; nothing is tried after the signal.
+ * Invariant: pauses start at 100 ms and double up to 2 s, so that a disk with space again is in use again soon; nothing is tried after the signal.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 
 const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5000;
+const LONGEST_PAUSE_MS = 2000;
 
 /** The pause after this many failures (from 1), milliseconds. */
 export function backoffMs(failures: number): number {

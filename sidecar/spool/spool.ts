@@ -5,6 +5,7 @@
  */
 import type { SealHow } from '@mcp-recorder/recording/format/line';
 import type { AckPolicy } from './acks.ts';
+import type { Obstacle } from './append-queue.ts';
 
 /** A line encoded except for its head: JSON text from `,"type":` to the closing brace, without line feed. */
 export type LineTail = string;
@@ -76,10 +77,10 @@ export interface SpoolStatus {
   quarantined: number;
   /** How long ago the oldest line that the store has not confirmed came to the disk (ms); 0 when there is none. */
   lagMs: number;
-  /** How long the sync that is on its way has taken so far (ms); 0 when there is none. */
-  syncingMs: number;
+  /** How long what was appended has waited for the disk so far, for a sync or for a file (ms); 0 when nothing waits. */
+  diskWaitMs: number;
   /** What keeps a sealed segment from becoming an object, since the last attempt failed. */
-  stuck: { reason: 'spool_full' | 'spool_failed'; message: string } | null;
+  stuck: Obstacle | null;
   /** What failed last, with no end: for people who look for a cause. */
   lastProblem: string | null;
 }

@@ -14,6 +14,7 @@ const REASONS: Record<GateReason, true> = {
   spool_full: true,
   spool_failed: true,
   spool_stalled: true,
+  spool_damaged: true,
   store_unreachable: true,
   store_timeout: true,
   store_throttled: true,

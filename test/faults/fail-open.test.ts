@@ -41,6 +41,7 @@ test('the gaps hold exactly the exchanges that are not, or not whole, in the rec
   const { answered: later } = tally.counts;
   await eventually(() => tally.counts.answered > later + 40, { withinMs: 15_000 });
   const { violations, recorded } = await lane.finish();
+  lane.discard();
 
   expect(tally.counts).toMatchObject({ refused: 0, lost: 0, cut: 0, failed: 0 });
   const unrecorded = new Set<string>();

@@ -156,7 +156,8 @@ export const MATRIX: readonly FaultCase[] = [
     needs: 'disk',
     inject: (victims) => diskOf(victims).fill(),
     heal: (victims) => diskOf(victims).free(),
-    expect: (scene) => (scene === 'idle' ? staysOpen() : { verdict: 'either', reasons: ['spool_full'] }),
+    expect: (scene) =>
+      scene === 'idle' ? staysOpen() : { verdict: 'either', reasons: ['spool_full', 'spool_stalled'] },
     why: 'the spool writes into files that it has allocated before and uses again; it closes when these do not do',
   },
   {

@@ -75,6 +75,8 @@ export interface FaultLane {
   restart(between: () => Promise<void>): Promise<void>;
   /** Stops the traffic, drains the recorder, and judges what was recorded. */
   finish(): Promise<Verdict>;
+  /** What was found wrong was meant to be: the directory may go. */
+  discard(): void;
   close(): Promise<void>;
 }
 
@@ -214,6 +216,9 @@ export async function openFaultLane(options: FaultLaneOptions): Promise<FaultLan
       const violations = [...verdict.violations, ...unclean].map((violation) => `${directory}: ${violation}`);
       keep = violations.length > 0;
       return { ...verdict, violations };
+    },
+    discard() {
+      keep = false;
     },
     close,
   };

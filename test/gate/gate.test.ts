@@ -201,6 +201,7 @@ describe('the reasons of a closed gate', () => {
     ['spool_full', false],
     ['spool_failed', false],
     ['spool_stalled', false],
+    ['spool_damaged', false],
     ['store_unreachable', true],
     ['store_timeout', true],
     ['store_throttled', true],

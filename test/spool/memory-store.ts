@@ -2,6 +2,8 @@
  * Owns an object store in memory for tests that need hundreds of them.
  */
 import { hash } from 'node:crypto';
+import { canaryKey } from '@mcp-recorder/recording/format/keys';
+import { CANARY_BYTES, CANARY_SHA256 } from '@mcp-recorder/recording/store/canary';
 import { compareKeys, requireKey } from '@mcp-recorder/recording/store/object-key';
 import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
 
@@ -50,6 +52,9 @@ export function createMemoryStore(): ObjectStore & { objects: Map<string, Uint8A
         yield { key, versions: [{ version: null, kind: 'object', size, time: null }] };
       }
     },
-    probe: async () => ({ immutability: 'Conditional', versioned: false, notes: [] }),
+    async probe(signal) {
+      await this.putIfAbsent(canaryKey(), CANARY_BYTES, CANARY_SHA256, signal);
+      return { immutability: 'Conditional', versioned: false, notes: [] };
+    },
   };
 }

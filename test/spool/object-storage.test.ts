@@ -109,6 +109,21 @@ describe('a spool that commits to the object store', () => {
     expect(namesOf(await storedLines(store))).toEqual(['a', 'b', 'd']);
   });
 
+  test('refuses in the order of the appends, also behind one that is on its way to the disk', async () => {
+    const { spool, files } = await begin();
+    const answers: string[] = [];
+    files.hold();
+    spool.append([tail('a')], (error) => answers.push(`a ${error?.code} ${error?.durableLines}`));
+    await eventually(() => files.held === 1, { withinMs: 2_000 });
+    spool.setAckPolicy({ kind: 'refuse', message: 'the store does not answer' });
+    spool.append([tail('b')], (error) => answers.push(`b ${error?.code} ${error?.durableLines}`));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(answers).toEqual([]);
+    files.release();
+    await eventually(() => answers.length === 2, { withinMs: 2_000 });
+    expect(answers).toEqual(['a not_stored 1', 'b not_stored 0']);
+  });
+
   test('lets go with what the disk has when that was chosen', async () => {
     const { spool, store, append } = await begin();
     const waiting = append([tail('a')]);

@@ -349,6 +349,18 @@ describe('a spool that can not write', () => {
     expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true });
   });
 
+  test('takes what is appended when there is room again, also while the full segment is being sealed', async () => {
+    const { held, append } = await begin();
+    held.refuseSpace('ENOSPC');
+    for (let n = 0; (await append([tail(`n${n}`, 1_000)])) === null; n += 1) expect(n).toBeLessThan(100);
+    held.hold();
+    held.refuseSpace(null);
+    await eventually(() => held.held === 1, { withinMs: 7_000 });
+    const after = append([tail('after')]);
+    held.release();
+    expect(await after).toBeNull();
+  });
+
   test('refuses what was appended behind a refused append before that one was answered, although there is room by then', async () => {
     const { held, process, stream, spool, append } = await begin();
     held.refuseSpace('ENOSPC');

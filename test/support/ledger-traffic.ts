@@ -17,6 +17,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Ledger, type LedgerEntry, openEntry, tokenOf } from './ledger.ts';
 
+/** What the recorder answers in the place of the server: no call of the ledger's server ends so. */
+const REFUSED = new Set([502, 503, 504]);
 /** Pause of a client whose call failed, milliseconds. */
 const RETRY_MS = 25;
 
@@ -173,7 +175,7 @@ export async function driveClients(ledger: Ledger, options: DriveOptions): Promi
       const { complete, status } = called.entry;
       driven[complete ? 'completed' : 'failed'] += 1;
       options.over?.(called);
-      if (!complete || status === 503) {
+      if (!complete || REFUSED.has(status ?? 0)) {
         // Nobody listens while the recorder starts again; asking all the time would only take the CPU away from it.
         await delay(retryMs);
       }

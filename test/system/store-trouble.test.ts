@@ -121,6 +121,22 @@ describe('with a store that takes connections and answers nothing', () => {
     ]);
   });
 
+  it('refuses, with its id, a request whose body ends only when the gate has closed', async () => {
+    await begin({});
+    const client = await connect();
+    await client.send(POST.slice(0, -10));
+    moody.be('silent');
+    await gate('Closed');
+    await client.send(POST.slice(-10));
+    const { startLine, body } = await client.message();
+    expect(startLine).toContain('503');
+    expect(JSON.parse(body.toString())).toMatchObject({
+      id: 'call-1',
+      error: { data: { reason: 'gate_closed' } },
+    });
+    expect(server.connections).toHaveLength(0);
+  });
+
   it('closes an idle recorder too, and opens it again', async () => {
     await begin({});
     moody.be('silent');
@@ -193,7 +209,7 @@ describe('with commit ObjectStorage', () => {
     expect(refused.error).toMatchObject({ id: 'call-1', error: { data: { reason: 'gate_closed' } } });
     expect(server.connections).toHaveLength(0);
     moody.be('well');
-    // The upload that hangs is given five seconds.
+    // The upload that hangs is given three seconds.
     await gate('Open', 10_000);
     const lines = await recorder.finish();
     const carried = lines.filter((line) => 'exchange' in line && line.exchange !== null);
@@ -223,6 +239,28 @@ describe('with commit ObjectStorage', () => {
     const lines = await recorder.finish();
     expect(lines.filter((line) => line.type === 'end')).toHaveLength(1);
   });
+});
+
+describe('with commit ObjectStorage and a disk that hangs', () => {
+  it('lets those wait on who are on disk already: the store is well', async () => {
+    await begin({ commit: 'ObjectStorage', maxUploadLagMs: 30_000 });
+    moody.be('held');
+    const waiting = await connect();
+    await waiting.send(POST);
+    const asked = moody.asked;
+    await eventually(() => moody.asked > asked, { withinMs: 5_000 });
+    held.hold();
+    const stuck = await connect();
+    await stuck.send(POST);
+    await gate('Closed', 10_000);
+    expect((await status()).gate.reason).toBe('spool_stalled');
+    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(503);
+    expect(waiting.received()).toHaveLength(0);
+    moody.be('well');
+    const upstream = await server.accept();
+    await upstream.message();
+    held.release();
+  }, 30_000);
 });
 
 describe('with onFailure Open', () => {
@@ -266,6 +304,44 @@ describe('with onFailure Open', () => {
       { gap: { exchanges: 1, exact: true } },
     ]);
     expect(lines.filter((line) => line.type === 'event' || line.type === 'end')).toEqual([]);
+  });
+
+  it('cuts a stream that goes on unrecorded also when its answer begins only after the gate is open again', async () => {
+    await begin({ onFailure: 'Open' });
+    held.failSyncs('EIO');
+    await answeredCall();
+    await gate('FailOpen');
+    const client = await connect();
+    await client.send('GET /mcp HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n');
+    const upstream = await server.accept();
+    await upstream.message();
+    held.failSyncs(null);
+    await gate('Open', 15_000);
+    await upstream.send(
+      'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n',
+    );
+    await client.end();
+    const lines = await recorder.finish();
+    expect(lines.filter((line) => line.type === 'gap')).toMatchObject([
+      { gap: { exchanges: 2, exact: true } },
+    ]);
+  });
+
+  it('takes no wait for the store for a gap when it drains', async () => {
+    await begin({ onFailure: 'Open', commit: 'ObjectStorage', maxUploadLagMs: 30_000 });
+    moody.be('held');
+    const client = await connect();
+    await client.send(POST);
+    const asked = moody.asked;
+    await eventually(() => moody.asked > asked, { withinMs: 5_000 });
+    const drained = recorder.drain();
+    await client.end();
+    moody.be('well');
+    await drained;
+    expect(server.connections).toHaveLength(0);
+    const lines = await recorder.finish();
+    expect(lines.filter((line) => line.type === 'gap')).toEqual([]);
+    expect(lines.filter((line) => line.type === 'end')).toMatchObject([{ ended: { how: 'cut' } }]);
   });
 
   it('goes on recording on this disk while the store is in trouble past the bound', async () => {
