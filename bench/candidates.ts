@@ -2,13 +2,17 @@
  * Owns the list of what is compared, and how each is started before the same back end.
  * Invariant: every candidate is one process tree pinned to the proxy's core with everything that it does.
  */
+import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Minio } from '../test/support/minio.ts';
 import { startPassThrough } from './nginx.ts';
 import { startPinned } from './processes.ts';
 
 export const CANDIDATES = ['direct', 'nginx', 'fastify', 'recorder-off', 'recorder'] as const;
-export type CandidateName = (typeof CANDIDATES)[number];
+/** The recorder with an S3 store: `recorder-s3` with `commit: Spool`, `recorder-s3-commit` with `commit: ObjectStorage`. */
+export const STORE_CANDIDATES = ['recorder-s3', 'recorder-s3-commit'] as const;
+export type CandidateName = (typeof CANDIDATES)[number] | (typeof STORE_CANDIDATES)[number];
 
 export interface Candidate {
   name: CandidateName;
@@ -16,6 +20,8 @@ export interface Candidate {
   port: number;
   /** Null for `direct`: no process stands between. */
   pid: number | null;
+  /** Ends it as users do, and waits. */
+  stop(): Promise<void>;
 }
 
 export interface Place {
@@ -23,6 +29,8 @@ export interface Place {
   /** Directory of the run, on the disk that is measured. */
   directory: string;
   upstreamPort: number;
+  /** For the candidates with an S3 store. */
+  minio?: Minio;
 }
 
 /** `nodeOptions`: for the candidates that run on Node, such as `--cpu-prof`. */
@@ -32,17 +40,49 @@ export async function startCandidate(
   nodeOptions: readonly string[] = [],
 ): Promise<Candidate> {
   const upstream = `http://127.0.0.1:${place.upstreamPort}`;
-  if (name === 'direct') return { name, port: place.upstreamPort, pid: null };
+  if (name === 'direct') return { name, port: place.upstreamPort, pid: null, stop: async () => {} };
   if (name === 'nginx') {
-    const { port, pid } = await startPassThrough(place.core, place.directory, place.upstreamPort);
-    return { name, port, pid };
+    const { port, pid, stop } = await startPassThrough(place.core, place.directory, place.upstreamPort);
+    return { name, port, pid, stop };
   }
-  const command =
-    name === 'fastify'
-      ? [script('fastify'), upstream]
-      : [script('recorder'), upstream, path.join(place.directory, name), name === 'recorder' ? 'on' : 'off'];
-  const { pid, ready } = startPinned(place.core, [process.execPath, ...nodeOptions, ...command]);
-  return { name, port: Number(await ready), pid };
+  const { pid, ready, stop } = startPinned(place.core, [
+    process.execPath,
+    ...nodeOptions,
+    ...commandOf(name, upstream, place),
+  ]);
+  return { name, port: Number(await ready), pid, stop };
+}
+
+function commandOf(name: CandidateName, upstream: string, place: Place): string[] {
+  if (name === 'fastify') return [script('fastify'), upstream];
+  const own = path.join(place.directory, name);
+  const recording =
+    name === 'recorder' ? 'on' : name === 'recorder-off' ? 'off' : writeConfiguration(name, own, place);
+  return [script('recorder'), upstream, own, recording];
+}
+
+/** The configuration file of a recorder that stores to the bucket `plain` of the run's MinIO. */
+function writeConfiguration(name: CandidateName, directory: string, { minio }: Place): string {
+  if (minio === undefined) throw new Error(`${name} needs a MinIO`);
+  const { bucket, region, endpoint, pathStyle, credentialFiles } = minio.options('plain', '');
+  const { accessKeyId, secretAccessKey } = credentialFiles ?? {};
+  const s3 = {
+    bucket,
+    prefix: name,
+    region,
+    endpoint,
+    pathStyle,
+    credentialFiles: { accessKeyId, secretAccessKey },
+  };
+  const commit = name === 'recorder-s3-commit' ? 'ObjectStorage' : 'Spool';
+  fs.mkdirSync(directory, { recursive: true });
+  const file = path.join(directory, 'recorder.yaml');
+  // JSON is YAML.
+  fs.writeFileSync(
+    file,
+    JSON.stringify({ storage: { s3 }, recording: { commit }, status: { listen: '127.0.0.1:0' } }),
+  );
+  return file;
 }
 
 function script(name: string): string {

@@ -7,7 +7,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CANDIDATES, type CandidateName, startCandidate } from './candidates.ts';
+import { type Minio, startMinio } from '../test/support/minio.ts';
+import { CANDIDATES, type CandidateName, startCandidate, STORE_CANDIDATES } from './candidates.ts';
 import { type Load, runLoad, writeScript } from './load.ts';
 import { startBackEnd } from './nginx.ts';
 import { pinSelf, stopAll, stopOnSignals, threadCpuUs } from './processes.ts';
@@ -32,14 +33,20 @@ interface LoadedRun {
 }
 
 const directory = path.join(OUTPUT, `profile-${process.pid}`);
+let minio: Minio | null = null;
 stopOnSignals(directory);
 try {
-  const name = CANDIDATES.find((candidate) => candidate === (process.argv[2] ?? 'recorder'));
+  const name = [...CANDIDATES, ...STORE_CANDIDATES].find(
+    (candidate) => candidate === (process.argv[2] ?? 'recorder'),
+  );
   if (name === undefined || name === 'direct' || name === 'nginx') {
-    throw new Error(`no profile of ${process.argv[2]}: recorder, recorder-off and fastify run on Node`);
+    throw new Error(
+      `no profile of ${process.argv[2]}: recorder, ${STORE_CANDIDATES.join(', ')}, recorder-off and fastify run on Node`,
+    );
   }
   fs.mkdirSync(directory, { recursive: true });
   await pinSelf(LOAD_CORE);
+  if (STORE_CANDIDATES.some((candidate) => candidate === name)) minio = await startMinio();
   const traffic = exchanges();
   const plain = await loadedRun(name, traffic, []);
   const options = ['--cpu-prof', `--cpu-prof-dir=${directory}`, `--cpu-prof-interval=${SAMPLE_US}`];
@@ -50,6 +57,7 @@ try {
   process.exitCode = 2;
 } finally {
   await stopAll();
+  await minio?.stop();
   fs.rmSync(directory, { recursive: true, force: true });
 }
 
@@ -60,7 +68,12 @@ async function loadedRun(
   options: readonly string[],
 ): Promise<LoadedRun> {
   const backEnd = await startBackEnd(LOAD_CORE, directory, traffic);
-  const place = { core: PROXY_CORE, directory, upstreamPort: backEnd.port };
+  const place = {
+    core: PROXY_CORE,
+    directory,
+    upstreamPort: backEnd.port,
+    ...(minio === null ? {} : { minio }),
+  };
   const { pid, port } = await startCandidate(name, place, options);
   if (pid === null) throw new Error(`${name} has no process`);
   const script = path.join(directory, 'requests.lua');

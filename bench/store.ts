@@ -12,10 +12,11 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
 import { type Minio, startMinio } from '../test/support/minio.ts';
+import { startCandidate } from './candidates.ts';
 import { measureDisk } from './disk.ts';
 import { runLoad, writeScript } from './load.ts';
 import { startBackEnd } from './nginx.ts';
-import { cpuUs, freePort, type Pinned, pinSelf, startPinned, stopAll, stopOnSignals } from './processes.ts';
+import { cpuUs, pinSelf, stopAll, stopOnSignals } from './processes.ts';
 import { quantile } from './report.ts';
 import { exchanges } from './traffic.ts';
 
@@ -36,8 +37,10 @@ const OUTPUT = fileURLToPath(new URL('../.bench/', import.meta.url));
 const { values: flags } = parseArgs({ options: { seconds: { type: 'string', default: '60' } } });
 const directory = path.join(OUTPUT, `store-${process.pid}`);
 
-interface Recorder extends Pinned {
+interface Recorder {
   port: number;
+  pid: number;
+  stop(): Promise<void>;
   status(): Promise<{ gate: { state: string }; store: { lag_ms: number; waiting: number } }>;
 }
 
@@ -79,7 +82,7 @@ async function measure(store: Minio): Promise<boolean> {
 
 /** Medians over rounds in which disk, store, no proxy and recorder take turns. */
 async function measureLatency(store: Minio, upstreamPort: number, traffic: ReturnType<typeof exchanges>) {
-  const recorder = await startRecorder(store, upstreamPort, 'ObjectStorage');
+  const recorder = await startRecorder(store, upstreamPort, 'recorder-s3-commit');
   const direct = path.join(directory, 'direct.lua');
   const recorded = path.join(directory, 'recorded.lua');
   writeScript(direct, traffic, `127.0.0.1:${upstreamPort}`);
@@ -141,7 +144,7 @@ async function measureSaturation(
   traffic: ReturnType<typeof exchanges>,
   seconds: number,
 ) {
-  const recorder = await startRecorder(store, upstreamPort, 'Spool');
+  const recorder = await startRecorder(store, upstreamPort, 'recorder-s3');
   const script = path.join(directory, 'saturation.lua');
   writeScript(script, traffic, `127.0.0.1:${recorder.port}`);
   const callers = { script, port: recorder.port, connections: CALLERS };
@@ -172,49 +175,15 @@ async function measureSaturation(
 async function startRecorder(
   store: Minio,
   upstreamPort: number,
-  commit: 'Spool' | 'ObjectStorage',
+  name: 'recorder-s3' | 'recorder-s3-commit',
 ): Promise<Recorder> {
-  const own = path.join(directory, commit);
-  fs.mkdirSync(own, { recursive: true });
-  const file = path.join(own, 'recorder.yaml');
-  const statusPort = await freePort();
-  const { bucket, prefix, region, endpoint, pathStyle, credentialFiles } = store.options(
-    'plain',
-    commit.toLowerCase(),
-  );
-  fs.writeFileSync(
-    file,
-    JSON.stringify({
-      storage: {
-        s3: {
-          bucket,
-          prefix,
-          region,
-          endpoint,
-          pathStyle,
-          credentialFiles: {
-            accessKeyId: credentialFiles?.accessKeyId,
-            secretAccessKey: credentialFiles?.secretAccessKey,
-          },
-        },
-      },
-      recording: { commit },
-      status: { listen: `127.0.0.1:${statusPort}` },
-    }),
-  );
-  const script = fileURLToPath(new URL('./proxies/recorder.ts', import.meta.url));
-  const pinned = startPinned(PROXY_CORE, [
-    process.execPath,
-    '--max-semi-space-size=8',
-    script,
-    `http://127.0.0.1:${upstreamPort}`,
-    own,
-    file,
-  ]);
-  const port = Number(await pinned.ready);
+  const place = { core: PROXY_CORE, directory, upstreamPort, minio: store };
+  const { port, pid, stop } = await startCandidate(name, place, ['--max-semi-space-size=8']);
+  const statusPort = fs.readFileSync(path.join(directory, name, 'status-port'), 'utf8');
   return {
-    ...pinned,
     port,
+    pid: pid as number,
+    stop,
     status: async () => (await (await fetch(`http://127.0.0.1:${statusPort}/status`)).json()) as never,
   };
 }

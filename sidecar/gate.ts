@@ -94,8 +94,9 @@ export function createGate(options: GateOptions): Gate {
 
   function levelOf({ troubleMs, lagMs, failing, unproven }: StoreHealth): number {
     const behindMs = Math.max(troubleMs, lagMs);
-    if (behindMs >= maxUploadLagMs || (unproven && failing)) return 2;
-    return failing || behindMs >= maxUploadLagMs * DEGRADED_SHARE ? 1 : 0;
+    const inTrouble = failing || behindMs >= maxUploadLagMs * DEGRADED_SHARE;
+    if (behindMs >= maxUploadLagMs || (unproven && inTrouble)) return 2;
+    return inTrouble ? 1 : 0;
   }
 
   /** Takes a worse level at once, a better one when it has lasted. From past the bound, half of it counts as better whatever fails. */
@@ -132,7 +133,7 @@ export function createGate(options: GateOptions): Gate {
       const cause = full ? withSpoolFull(lastCause as GateCause, spool.message) : spoolCause(spool);
       return { state: onFailure === 'Open' ? 'FailOpen' : 'Closed', cause };
     }
-    if (store === null) return { state: 'Closed', cause: STARTING };
+    if (store === null || (store.unproven && level === 0)) return { state: 'Closed', cause: STARTING };
     if (level === 0) return { state: 'Open', cause: null };
     // What is on disk here is recorded: only who asked that nothing passes is stopped by the store alone.
     const closes = level === 2 && onFailure === 'Closed';

@@ -94,13 +94,13 @@ export async function openRecording(
   let opened: SpoolControl | null = null;
   let obstacle: Obstacle | null = null;
   function observe(): void {
-    const status = opened?.status();
-    const health = watch.health(status?.lagMs ?? 0);
+    // Nothing is open while the spool may still turn out to be somebody else's.
+    if (opened === null) return;
+    const status = opened.status();
+    const health = watch.health(status.lagMs);
     // A store that answers is not to blame for what never became an object.
-    if (status !== undefined) {
-      const unready = uploader.waiting === 0 && status.lagMs > sealAfterMs + SEALING_MS;
-      health.cause ??= ownCause(status, unready);
-    }
+    const unready = uploader.waiting === 0 && status.lagMs > sealAfterMs + SEALING_MS;
+    health.cause ??= ownCause(status, unready);
     gate.observeStore(health);
   }
   const watch = createStoreWatch({
@@ -180,6 +180,7 @@ export async function openRecording(
       ),
   }).catch(abandon);
   opened = spool;
+  observe();
   const stallTimer = setInterval(() => {
     if (obstacle !== null) return;
     const { syncingMs } = spool.status();

@@ -3,6 +3,7 @@
  * Started with the origin of the upstream server, a directory for store and spool, and `on`, `off` or a configuration file; writes its port.
  * Invariant: `off` differs from `on` in nothing but the spool, which acknowledges every line and keeps none.
  */
+import fs from 'node:fs';
 import path from 'node:path';
 import { loadConfiguration } from '@mcp-recorder/sidecar/config/load';
 import { type RecorderParts, startRecorder } from '../../sidecar/main.ts';
@@ -25,6 +26,9 @@ const configuration = loadConfiguration({
 });
 const parts: RecorderParts = recording === 'off' ? { spool: createForgetfulSpool() } : {};
 const recorder = await startRecorder({ ...configuration, log: { level: 'warn' } }, parts);
+// Where its status is, for who looks.
+fs.mkdirSync(directory, { recursive: true });
+fs.writeFileSync(path.join(directory, 'status-port'), String(recorder.statusAddress.port));
 process.stdout.write(`${recorder.listenAddress.port}\n`);
 process.once('SIGTERM', () => {
   recorder.drain().then(

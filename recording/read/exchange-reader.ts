@@ -9,6 +9,7 @@ import { ALL_TIME, isWithin, secondOf, secondsOf, type TimeRange } from './time-
 import { SEGMENT_SLACK_MS } from './partitions.ts';
 import {
   listSegmentsBackwards,
+  type ListSegmentsOptions,
   readSegments,
   readThese,
   type StoredSegment,
@@ -49,21 +50,33 @@ export async function readExchange(
   options: ReadExchangeOptions,
 ): Promise<ReadExchange | null> {
   if (!isUlid(exchange)) return null;
-  const fromSecond = secondOf(ulidTimeMs(exchange) - SEGMENT_SLACK_MS);
+  const began = ulidTimeMs(exchange);
+  const fromSecond = secondOf(began - SEGMENT_SLACK_MS);
+  const near = await search(
+    store,
+    exchange,
+    { fromSecond, toSecond: secondOf(began + SEGMENT_SLACK_MS) },
+    options,
+  );
+  if (near !== null && near.whole) return near.read;
+  // It goes on for longer, or its end is not recorded.
+  if (near !== null) return (await search(store, exchange, { fromSecond }, options))?.read ?? null;
   // A recorder whose clock was set back makes ids that are ahead of its lines: then the whole store is searched.
-  return (await search(store, exchange, fromSecond, options)) ?? (await search(store, exchange, '', options));
+  return (await search(store, exchange, {}, options))?.read ?? null;
 }
 
+/** `whole`: nothing of it can be in later segments. */
 async function search(
   store: ObjectStore,
   exchange: string,
-  fromSecond: string,
+  range: Pick<ListSegmentsOptions, 'fromSecond' | 'toSecond'>,
   options: ReadExchangeOptions,
-): Promise<ReadExchange | null> {
+): Promise<{ read: ReadExchange; whole: boolean } | null> {
   const lines = new Map<number, ExchangeLine>();
   const resultsElsewhere: ResultLine[] = [];
   let found = null as StoredSegment | null;
-  for await (const { segment, lines: linesOf } of readSegments(store, { ...options, fromSecond })) {
+  let whole = false;
+  for await (const { segment, lines: linesOf } of readSegments(store, { ...options, ...range })) {
     if (found !== null && segment.place.stream !== found.place.stream) continue;
     for (const { line } of linesOf(exchange)) {
       if (!('exchange' in line)) continue;
@@ -74,10 +87,11 @@ async function search(
       } else continue;
       found ??= segment;
     }
-    if (found !== null && nothingIsMissing(lines, resultsElsewhere)) break;
+    whole = found !== null && nothingIsMissing(lines, resultsElsewhere);
+    if (whole) break;
   }
   if (found === null) return null;
-  return {
+  const read: ReadExchange = {
     exchange,
     stream: found.place.stream,
     segment: found,
@@ -85,6 +99,7 @@ async function search(
     resultsElsewhere,
     complete: isComplete(lines),
   };
+  return { read, whole };
 }
 
 function isComplete(lines: ReadonlyMap<number, ExchangeLine>): boolean {

@@ -14,7 +14,7 @@ import { CA_FILE_ERROR } from './s3-meanings.ts';
 import type { S3StoreOptions } from './s3-options.ts';
 
 export interface S3TimeLimits {
-  /** Until TCP, TLS and a proxy's tunnel are there. */
+  /** Until TCP, or the tunnel of a proxy, is there; the handshake of TLS counts as idleness. */
   connectMs: number;
   /** Without a byte in either direction. The SDK begins to look after 3 s. */
   idleMs: number;

@@ -59,6 +59,7 @@ describe('mcp-recorder verify', () => {
       {
         store: recorded.directory,
         explained: true,
+        versions: 'none',
         findings: [],
         streams: [
           {

@@ -42,6 +42,16 @@ describe('the gate', () => {
     expect(states).toEqual(['Open']);
   });
 
+  it('stays closed while the store has not answered for the first time', () => {
+    const { gate, observe } = setUp();
+    observe({ ...WELL, unproven: true, troubleMs: 100 });
+    expect(gate.current).toMatchObject({ state: 'Closed', cause: { reason: 'starting' } });
+    observe({ ...WELL, unproven: true, troubleMs: 5_000, cause: REFUSED });
+    expect(gate.current).toMatchObject({ state: 'Closed', cause: REFUSED });
+    observe(WELL, 1_500);
+    expect(gate.current.state).toBe('Open');
+  });
+
   it('stays closed, with the reason, when the store has never taken anything', () => {
     const { gate, observe } = setUp();
     observe(failing(1, { unproven: true }));
@@ -177,6 +187,8 @@ describe('the gate', () => {
         }
         observe(WELL, 2_500);
         expect(gate.current.state).toBe('Open');
+        observe({ ...WELL, unproven: true });
+        expect(gate.current.state).toBe('Closed');
       }),
     );
   });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { findLastExchange } from '@mcp-recorder/recording/read/exchange-reader';
+import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
+import { findLastExchange, readExchange } from '@mcp-recorder/recording/read/exchange-reader';
 import { listSessions } from '@mcp-recorder/recording/read/session-list';
 import { listSegments, listSegmentsBackwards } from '@mcp-recorder/recording/read/store-reader';
 import { describe, expect, it } from 'vitest';
@@ -9,10 +10,10 @@ import { createStreamBuilder, objectOf } from './stream-builder.ts';
 import { createVastStore, VAST_SEGMENTS } from './vast-store.ts';
 
 const EXCHANGE = '01KAH3MBWD0G6R4Y1S8T2V5Z9C';
+const STREAM = '01KAH3M8ZK4T9V2B6XN5R0WCEA';
+const NOON_MS = Date.UTC(2026, 0, 5, 12);
 const object = objectOf(
-  createStreamBuilder({ stream: '01KAH3M8ZK4T9V2B6XN5R0WCEA', startMs: Date.UTC(2026, 0, 5, 12) }).segment(
-    toolCall({ exchange: EXCHANGE }),
-  ).lines,
+  createStreamBuilder({ stream: STREAM, startMs: NOON_MS }).segment(toolCall({ exchange: EXCHANGE })).lines,
 );
 const onUnreadable = () => {};
 
@@ -82,6 +83,22 @@ describe('reading a part of a vast store', () => {
     expect(seconds).toHaveLength(5 * 451);
     expect(seconds).toEqual(seconds.toSorted().toReversed());
     expect([seconds[0], seconds.at(-1)]).toEqual(['20260106T010000Z', '20260106T000000Z']);
+  });
+
+  it('finds an exchange by the time in its id, and stops when it has all of it', async () => {
+    const near = createUlidFactory(() => NOON_MS)();
+    const store = createVastStore(
+      objectOf(
+        createStreamBuilder({ stream: STREAM, startMs: NOON_MS }).segment(toolCall({ exchange: near })).lines,
+      ),
+    );
+    expect(await readExchange(store, near, { onUnreadable })).toMatchObject({
+      exchange: near,
+      complete: true,
+    });
+    // The first that is read holds it; the rest of what is asked for is read ahead.
+    expect(store.asked.keys).toBeLessThan(50);
+    expect(store.asked.listings).toBeLessThan(10);
   });
 
   it('summarizes the sessions of a time', async () => {

@@ -91,14 +91,17 @@ describe('an object', () => {
     });
   });
 
-  it('is put in one signed piece with its length, its SHA-256 and the condition, and nothing else', async () => {
-    await put(storeIn('plain'), 'key', BYTES);
+  it.each([
+    ['small', BYTES],
+    ['large', Buffer.alloc(3_000_000, 'x')],
+  ])('(%s) is put in one signed piece with its length, its SHA-256 and the condition', async (_, bytes) => {
+    await put(storeIn('plain'), 'key', bytes);
     const { headers } = faults.seen.find(isPut) as SeenRequest;
     expect(headers).toMatchObject({
       'if-none-match': '*',
-      'content-length': String(BYTES.length),
-      'x-amz-content-sha256': sha256Of(BYTES),
-      'x-amz-checksum-sha256': Buffer.from(sha256Of(BYTES), 'hex').toString('base64'),
+      'content-length': String(bytes.length),
+      'x-amz-content-sha256': sha256Of(bytes),
+      'x-amz-checksum-sha256': Buffer.from(sha256Of(bytes), 'hex').toString('base64'),
     });
     for (const absent of ['expect', 'transfer-encoding', 'content-encoding', 'x-amz-trailer'])
       expect(headers).not.toHaveProperty(absent);
