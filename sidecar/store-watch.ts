@@ -173,9 +173,12 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
       return {
         succeeded() {
           uploads.delete(upload);
+          const returned = lookTroubleMs !== null;
           uploadTroubleMs = null;
           lookTroubleMs = null;
           succeeded(upload.startMs);
+          // The next look would find nothing amiss any more, and who pauses would wait out its pause.
+          if (returned) options.onReturn(Number.NEGATIVE_INFINITY);
         },
         failed(error) {
           uploads.delete(upload);
