@@ -208,9 +208,14 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
         succeeded() {
           uploads.delete(upload);
           lastUploadSuccessMs = nowMs();
+          const returned = lookTroubleMs !== null;
           uploadTroubleMs = null;
           lookTroubleMs = null;
+          const hung = wasSilent;
+          wasSilent = false;
           succeeded(upload.startMs);
+          // The next look would find nothing amiss any more, and who pauses would wait out its pause.
+          if (returned) options.onReturn(hung);
         },
         failed(error) {
           uploads.delete(upload);

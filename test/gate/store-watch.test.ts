@@ -144,6 +144,16 @@ describe('the watch on the store', () => {
     expect(watch.health(0).troubleMs).toBeLessThan(200);
   });
 
+  it('tells that the store is back when an upload succeeds before a look does', async () => {
+    const { watch, moody, problems, returns } = setUp(900);
+    await watch.firstAnswer;
+    moody.be('down');
+    await eventually(() => problems.length > 0, { withinMs: 3_000 });
+    watch.begin().succeeded();
+    // The others that pause may go; none that is on its way is called off for it.
+    expect(returns).toEqual([false]);
+  });
+
   it('says nothing against the store for an upload that was called off', async () => {
     const { watch } = setUp();
     await watch.firstAnswer;
