@@ -145,10 +145,10 @@ describe('the watch on the store', () => {
   });
 
   it('tells that the store is back when an upload succeeds before a look does', async () => {
-    const { watch, moody, problems, returns } = setUp(900);
+    const { watch, moody, returns } = setUp(900);
     await watch.firstAnswer;
     moody.be('down');
-    await eventually(() => problems.length > 0, { withinMs: 3_000 });
+    await eventually(() => watch.health(0).failing, { withinMs: 3_000 });
     watch.begin().succeeded();
     // The others that pause may go; none that is on its way is called off for it.
     expect(returns).toEqual([false]);
