@@ -5,6 +5,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '@mcp-recorder/recording/format/time';
+import { formatPublicKey } from '@mcp-recorder/recording/proof/note';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
@@ -88,7 +89,7 @@ export async function openRecording(
   const { directory, sizeLimitBytes, allowTmpfs } = configuration.recording.spool;
   const sealAfterMs = Math.min(SEAL_AFTER_MS, maxUploadLagMs * SEAL_SHARE);
   const nowMs = () => clock.monotonicUs() / 1000;
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const { privateKey } = generateKeyPairSync('ed25519');
   await files.makeDirectory(directory);
   const session = await loadSessionKey(directory, files);
   let opened: SpoolControl | null = null;
@@ -144,7 +145,7 @@ export async function openRecording(
       recorder: VERSION,
       config: configuration.digest,
       commit,
-      public_key: `ed25519:${publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64')}`,
+      public_key: formatPublicKey(privateKey),
       session_key_id: session.id,
     },
     privateKey,

@@ -16,10 +16,18 @@ const ED25519 = 0x01;
 /** `SubjectPublicKeyInfo` of an Ed25519 key up to the key's own 32 bytes (RFC 8410). */
 const SPKI_START = Buffer.from('302a300506032b6570032100', 'hex');
 
+/** A stream's key is asked for with each of its seals, and taking one apart costs as much as signing with it. */
+const rawKeys = new WeakMap<KeyObject, Buffer>();
+
 /** The 32 raw bytes of an Ed25519 public key (of the private key's public half too). */
 export function rawPublicKey(key: KeyObject): Buffer {
-  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
-  return publicKey.export({ format: 'der', type: 'spki' }).subarray(SPKI_START.length);
+  let raw = rawKeys.get(key);
+  if (raw === undefined) {
+    const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+    raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(SPKI_START.length);
+    rawKeys.set(key, raw);
+  }
+  return raw;
 }
 
 /** A public key as it stands in `open.public_key`: `ed25519:` and the base64 of its 32 bytes. */
