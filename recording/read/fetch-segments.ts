@@ -15,8 +15,9 @@ export interface WantedObject {
   version: string | null;
 }
 
-export type FetchedSegment =
-  | { kind: 'decoded'; decoded: Buffer }
+export type FetchedSegment = { kind: 'decoded'; decoded: Buffer } | NotFetched;
+
+type NotFetched =
   /** The end of a sentence that begins with the object. */
   | { kind: 'damaged'; why: string }
   /** Removed since it was listed. */
@@ -55,18 +56,23 @@ async function getIfThere(
   key: string,
   signal: AbortSignal,
   version: string | null,
-): Promise<Uint8Array | null> {
+): Promise<Uint8Array | NotFetched> {
   try {
     return await store.get(key, signal, version);
   } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
     // Retention may remove an object between the listing and the reading.
-    if (error instanceof StoreError && error.code === 'not_found') return null;
+    if (error.code === 'not_found') return { kind: 'gone' };
+    // It is this one that can't be asked for: the others may be read.
+    if (error.code === 'invalid') {
+      return { kind: 'damaged', why: `the store does not give it (${error.message})` };
+    }
     throw error;
   }
 }
 
-async function decodeIfThere(object: Uint8Array | null): Promise<FetchedSegment> {
-  if (object === null) return { kind: 'gone' };
+async function decodeIfThere(object: Uint8Array | NotFetched): Promise<FetchedSegment> {
+  if (!(object instanceof Uint8Array)) return object;
   try {
     return { kind: 'decoded', decoded: await decodeSegment(object) };
   } catch (error) {
