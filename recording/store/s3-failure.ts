@@ -10,6 +10,7 @@ import {
   NO_OBJECT_LOCK,
   NO_S3,
   OTHER_REGION,
+  PROXY_URL,
   type Meaning,
 } from './s3-meanings.ts';
 
@@ -59,11 +60,13 @@ function text(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-/** One line, bounded, and without what a store might repeat of a signed request. */
+/** One line, bounded, and without user names and passwords in URLs or what a store might repeat of a signed request. */
 function presentable(message: string): string {
   const line = message
     .replaceAll(/(signature|credential|token|authorization)(["']?\s*[=:]\s*)\S+/gi, '$1$2[withheld]')
     .replaceAll(/\p{Cc}+/gu, ' ')
+    // Up to the last @: a password that is not encoded may hold one, and a slash.
+    .replace(/\/\/.*@/, '//[withheld]@')
     .trim();
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}...` : line;
 }
@@ -128,6 +131,8 @@ export function s3Failure(operation: StoreError['operation'], key: string, error
   const status = statusOf(error);
   if (status !== null && status >= 300) return answerFailure(operation, key, error, status);
   const connection = meaningOfConnection(error, systemCode);
+  // Node's own message repeats the URL, password included.
+  if (connection === PROXY_URL) return fail(connection, 'the URL of the proxy can not be read');
   if (connection !== null) return fail(connection, connectionMessage(error));
   if (status !== null) return notS3(operation, key, `HTTP ${status} with a body that is no S3 answer`);
   if (/region is missing/i.test(error.message)) return fail(OTHER_REGION, error.message);

@@ -81,6 +81,10 @@ export const NO_S3: Meaning = {
   code: 'misconfigured',
   hint: 'What answers there is no S3 store: check the endpoint (host, port, http or https), path style, and proxies in between.',
 };
+export const PROXY_URL: Meaning = {
+  code: 'misconfigured',
+  hint: 'Set HTTP_PROXY or HTTPS_PROXY right: http://HOST:PORT, or with credentials http://USER:PASSWORD@HOST:PORT, in which characters such as / and @ are percent-encoded.',
+};
 export const NO_CREDENTIALS: Meaning = {
   code: 'credentials',
   hint: 'No usable credentials were found. Give them by environment, shared files, web identity, container or instance role, or as files of static keys.',
@@ -187,7 +191,7 @@ const BY_SYSTEM_CODE: Readonly<Record<string, Meaning>> = {
   ENOTFOUND: NO_ADDRESS,
   EAI_AGAIN: NO_ADDRESS,
   ERR_PROXY_TUNNEL: NO_CONNECTION,
-  ERR_PROXY_INVALID_CONFIG: NO_S3,
+  ERR_PROXY_INVALID_CONFIG: PROXY_URL,
   ERR_INVALID_URL: NO_S3,
   EPROTO: NO_S3,
   ERR_SSL_WRONG_VERSION_NUMBER: NO_S3,
