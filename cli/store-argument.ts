@@ -5,6 +5,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { SEGMENTS_PREFIX } from '@mcp-recorder/recording/format/keys';
+import { createPatientStore } from '@mcp-recorder/recording/read/patient-store';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
 import { LOCATION_EXPECTED, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
@@ -43,7 +44,7 @@ async function openStore(argument: string, flags: S3Flags, mayBeEmpty: boolean):
     const options = readS3Options(location, flags);
     // The SDK is loaded only by those who need it: it takes as long to load as all the rest.
     const { createS3Store } = await import('@mcp-recorder/recording/store/s3-store');
-    const store = createS3Store(options);
+    const store = createPatientStore(createS3Store(options));
     if (!mayBeEmpty) await requireSegment(store);
     return store;
   }

@@ -30,7 +30,7 @@ export interface S3Answer {
 const MAX_MESSAGE = 300;
 const UNKNOWN: Meaning = {
   code: 'failed',
-  hint: 'This failure is not known to the recorder. It tries again; the message says what happened.',
+  hint: 'This failure is not known here. It is tried again; the message says what happened.',
 };
 
 class AnswerError extends Error implements S3Answer {
