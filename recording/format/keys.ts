@@ -76,7 +76,7 @@ export function parseSegmentKey(key: string): SegmentKey | null {
   const parts = SEGMENT_KEY.exec(key)?.groups;
   if (parts === undefined) return null;
   const { cluster = '', namespace = '', server = '', date = '', second = '', stream = '' } = parts;
-  if (second.slice(0, 8) !== date.replaceAll('-', '')) return null;
+  if (second.slice(0, 8) !== date.replaceAll('-', '') || !isSecond(date, second)) return null;
   return {
     cluster,
     namespace,
@@ -87,6 +87,13 @@ export function parseSegmentKey(key: string): SegmentKey | null {
     segment: Number(parts['segment']),
     copy: Number(parts['copy'] ?? 0),
   };
+}
+
+/** Whether a date and a second of the form of keys are a time: readers count days by them. `Date` takes 30 February for 2 March. */
+function isSecond(date: string, second: string): boolean {
+  const text = `${date}T${second.slice(9, 11)}:${second.slice(11, 13)}:${second.slice(13, 15)}.000Z`;
+  const ms = Date.parse(text);
+  return !Number.isNaN(ms) && new Date(ms).toISOString() === text;
 }
 
 /** The second of a line's time as it stands in keys: `YYYYMMDDTHHMMSSZ`. */

@@ -76,6 +76,13 @@ describe('the key of a segment', () => {
 
   it.each([
     ['another date than its time', KEY.replace('date=2026-11-21', 'date=2026-11-22')],
+    ['a date that is none', KEY.replaceAll('2026-11-21', '0000-00-00').replaceAll('20261121', '00000000')],
+    [
+      'a day that no month has',
+      KEY.replaceAll('2026-11-21', '2026-02-30').replaceAll('20261121', '20260230'),
+    ],
+    ['a second that is none', KEY.replace('T084000Z', 'T084060Z')],
+    ['an hour that is none', KEY.replace('T084000Z', 'T240000Z')],
     ['a copy numbered 0', KEY.replace('.jsonl', '.r0.jsonl')],
     ['a short number', KEY.replace('000000000041', '41')],
     ['something after it', `${KEY}.tmp`],

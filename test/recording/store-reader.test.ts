@@ -10,6 +10,7 @@ import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-st
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { toolCall } from './drafts.ts';
+import { put } from './object-store-contract.ts';
 import { ANONYMOUS, type BuiltSegment, createStreamBuilder, store } from './stream-builder.ts';
 
 const FIRST = '01KAH3M8ZK4T9V2B6XN5R0WCEA';
@@ -219,6 +220,15 @@ describe('reading an exchange', () => {
     const [request] = toolCall({ exchange: third });
     await store(target, newer.segment([...toolCall({ exchange: second }), request]));
     await store(target, createStreamBuilder({ stream: newId(), startMs: START_MS + 90_000 }).segment([]));
+    expect(await createdLast()).toBe(third);
+
+    for (const date of ['0000-00-00', '2026-11-99', '9999-99-99']) {
+      const key = newer
+        .segment([])
+        .key.replaceAll('2026-11-21', date)
+        .replaceAll('20261121', date.replaceAll('-', ''));
+      await put(target, key, Buffer.from('no segment, and no date'));
+    }
     expect(await createdLast()).toBe(third);
 
     async function createdLast() {
