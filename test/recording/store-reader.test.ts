@@ -292,6 +292,26 @@ describe('listing sessions', () => {
     ]);
   });
 
+  it.each([
+    ['back', '2026-11-21T07:45:00'],
+    ['forward', '2026-11-21T09:35:00'],
+  ])('finds what was recorded after the clock was set %s within a segment', async (_, then) => {
+    const built = createStreamBuilder({ stream: FIRST, startMs: START_MS }).segment(
+      toolCall({ exchange: newId(), session: SESSION }),
+    );
+    const lines = built.lines.map((line, n) => (n === 0 ? line : line.replace('2026-11-21T08:40:00', then)));
+    await store(target, { ...built, lines });
+    const between = { since: `${then}.000000Z`, until: `${then}.500000Z` };
+    expect(await listSessions(target, { onUnreadable, between })).toMatchObject([{ exchanges: 1 }]);
+    expect(await findLastExchange(target, { onUnreadable, between })).not.toBeNull();
+  });
+
+  it('takes an end at the end of all times', async () => {
+    await store(target, createStreamBuilder({ stream: FIRST, startMs: START_MS }).segment([]));
+    const between = { since: null, until: '9999-12-31T23:59:59.999999Z' };
+    expect(await listSessions(target, { onUnreadable, between })).toEqual([]);
+  });
+
   it('joins a session over streams, as after a restart', async () => {
     for (const [stream, startMs] of [
       [FIRST, START_MS],
