@@ -19,6 +19,17 @@ export const ENDPOINT_EXPECTED =
 export const REGION_EXPECTED = 'a region, for example eu-central-1';
 export const LOCATION_EXPECTED = 's3://BUCKET or s3://BUCKET/PREFIX';
 
+/**
+ * Text that was given and can't be used, for the message that says so. Credentials stand before an @, as in `s3://KEY:SECRET@bucket`:
+ * what is near one is not repeated.
+ * @param near all that was given with it
+ */
+export function quoteGiven(text: string, near: string = text): string {
+  return near.includes('@') || text.includes('@')
+    ? 'text with an @, not repeated because it may hold a password'
+    : JSON.stringify(text);
+}
+
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const IP_ADDRESS = /^\d+\.\d+\.\d+\.\d+$/;
 /** A key has 1,024 bytes; the longest that follows a prefix has 330. */

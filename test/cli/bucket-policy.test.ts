@@ -112,7 +112,7 @@ describe('mcp-recorder bucket-policy', () => {
     [['s3://audit'], "required option '--role <role>' not specified"],
     [['--role', 'writer'], 'Which bucket? Give --bucket, or s3://BUCKET'],
     [['s3://audit', '--bucket', 'b', '--role', 'writer'], 'not both'],
-    [['./audit', '--role', 'writer'], './audit is no store in a bucket'],
+    [['./audit', '--role', 'writer'], 'The store "./audit" is no bucket'],
     [['s3://Audit', '--role', 'writer'], 'The bucket "Audit" can\'t be'],
     [['s3://audit/*', '--role', 'writer'], 'The prefix "*" can\'t be'],
     [['s3://audit/${aws:username}', '--role', 'writer'], "can't be: needs path parts"],
