@@ -96,6 +96,8 @@ export async function lastDate(
   return found;
 }
 
+/** Partitions whose newest segment is looked for at once. */
+const MAX_BEGINNING = 16;
 /** Segments of an hour that are held while it is gone through from its end. */
 const MAX_HELD = 1_000;
 
@@ -109,12 +111,15 @@ export async function* listNewestFirst(
   signal?: AbortSignal,
 ): AsyncIterable<KeptObject> {
   const partitions = await Array.fromAsync(listPartitions(list, signal));
-  const heads = await Promise.all(
-    partitions.map(async (partition) => {
+  const heads: { objects: AsyncIterator<KeptObject>; next: IteratorResult<KeptObject> }[] = [];
+  const waiting = partitions.entries();
+  const begin = async () => {
+    for (const [index, partition] of waiting) {
       const objects = backwards(list, partition, range, signal)[Symbol.asyncIterator]();
-      return { objects, next: await objects.next() };
-    }),
-  );
+      heads[index] = { objects, next: await objects.next() };
+    }
+  };
+  await Promise.all(Array.from({ length: MAX_BEGINNING }, begin));
   for (;;) {
     let newest = null as (typeof heads)[number] | null;
     let newestSecond = '';
