@@ -28,6 +28,9 @@ const MAX_AHEAD = 16;
 /** A recorder's object is at most 16 MiB before compression; hundreds of KB as a rule. */
 const MAX_AHEAD_BYTES = 64 * 2 ** 20;
 
+/** Compressed. Far above what a recorder stores, so that no object can exhaust the memory of who reads it. */
+export const MAX_OBJECT_BYTES = 64 * 2 ** 20;
+
 /** The wanted objects, decoded, in their order. @throws StoreError when the store itself can't be read */
 export async function* fetchSegments<Wanted extends WantedObject>(
   store: ObjectStore,
@@ -35,7 +38,7 @@ export async function* fetchSegments<Wanted extends WantedObject>(
   signal: AbortSignal | undefined,
 ): AsyncIterable<{ item: Wanted; fetched: FetchedSegment }> {
   const objects = readAhead(wanted, {
-    fetch: ({ key, version }, stop) => getIfThere(store, key, stop, version),
+    fetch: (object, stop) => getIfThere(store, object, stop),
     sizeOf: ({ size }) => size,
     maxItems: MAX_AHEAD,
     maxBytes: MAX_AHEAD_BYTES,
@@ -53,10 +56,12 @@ export async function* fetchSegments<Wanted extends WantedObject>(
 
 async function getIfThere(
   store: ObjectStore,
-  key: string,
+  { key, size, version }: WantedObject,
   signal: AbortSignal,
-  version: string | null,
 ): Promise<Uint8Array | NotFetched> {
+  if (size > MAX_OBJECT_BYTES) {
+    return { kind: 'damaged', why: `it has ${size} bytes, more than any segment` };
+  }
   try {
     return await store.get(key, signal, version);
   } catch (error) {

@@ -4,6 +4,7 @@
  * can't be had any more is not excused, and ends no verification.
  */
 import { type ObjectStore, StoreError } from '../store/object-store.ts';
+import { MAX_OBJECT_BYTES } from './fetch-segments.ts';
 import type { KeptObject } from './kept-objects.ts';
 
 export interface Change {
@@ -58,6 +59,7 @@ async function compare(
   signal: AbortSignal | undefined,
 ): Promise<'same' | 'different' | { notCompared: string }> {
   if (later.length > MAX_COMPARED || later.some((other) => other.size !== size)) return 'different';
+  if (size > MAX_OBJECT_BYTES) return { notCompared: 'each is larger than any segment' };
   let notCompared = '';
   const read = async (name: string, which: string | null): Promise<Buffer | null> => {
     try {

@@ -5,7 +5,12 @@ import type { LineDraft } from '@mcp-recorder/recording/format/line';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
 import { findLastExchange, readExchange } from '@mcp-recorder/recording/read/exchange-reader';
 import { listSessions } from '@mcp-recorder/recording/read/session-list';
-import { listSegments, readSegments, type Unreadable } from '@mcp-recorder/recording/read/store-reader';
+import {
+  listSegments,
+  listSegmentsBackwards,
+  readSegments,
+  type Unreadable,
+} from '@mcp-recorder/recording/read/store-reader';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -96,6 +101,20 @@ describe('reading segments', () => {
     await fs.truncate(path.join(root, segments[0].key), 50);
     expect(await textOf()).toEqual([...segments[0].lines, ...segments[1].lines]);
     expect(unreadable).toHaveLength(1);
+  });
+
+  it('does not fetch an object that is larger than any segment', async () => {
+    await fs.truncate(path.join(root, segments[0].key), 64 * 2 ** 20 + 1);
+    const watched: ObjectStore = {
+      ...target,
+      get: (key, ...more) => {
+        expect(key).not.toBe(segments[0].key);
+        return target.get(key, ...more);
+      },
+    };
+    const read = await Array.fromAsync(readSegments(watched, { onUnreadable }), ({ segment }) => segment.key);
+    expect(read).toEqual([segments[1].key]);
+    expect(unreadable[0]?.message).toMatch(/ is damaged: it has 67108865 bytes, more than any segment\.$/);
   });
 
   it('leaves out what is no segment and what was removed meanwhile', async () => {
@@ -235,6 +254,33 @@ describe('reading an exchange', () => {
       await fs.mkdir(path.join(root, 'v1/segments'), { recursive: true });
       return await findLastExchange(target, { onUnreadable });
     }
+  });
+});
+
+describe('listing from the newest', () => {
+  it('begins with few servers at a time, however many there are', async () => {
+    const builders = Array.from({ length: 60 }, (_, n) =>
+      createStreamBuilder({ stream: newId(), startMs: START_MS + n * 1_000, server: `server-${n}` }),
+    );
+    await store(target, ...builders.map((builder) => builder.segment([])));
+    let asking = 0;
+    let most = 0;
+    const counted: ObjectStore = {
+      ...target,
+      async *history(...asked) {
+        asking += 1;
+        most = Math.max(most, asking);
+        const objects = target.history(...asked)[Symbol.asyncIterator]();
+        const first = await objects.next();
+        asking -= 1;
+        for (let next = first; next.done !== true; next = await objects.next()) yield next.value;
+      },
+    };
+    const found = await Array.fromAsync(listSegmentsBackwards(counted), ({ place }) => place.second);
+    expect(found).toHaveLength(60);
+    expect(found).toEqual(found.toSorted().toReversed());
+    expect(most).toBeGreaterThan(8);
+    expect(most).toBeLessThanOrEqual(16);
   });
 });
 

@@ -221,6 +221,34 @@ describe('verifying a store', () => {
     ]);
   });
 
+  it('fetches nothing that is larger than any segment, be it there twice', async () => {
+    const segments = closedStream();
+    await store(target, ...segments);
+    const size = 64 * 2 ** 20 + 1;
+    const report = await verifyStore({
+      ...target,
+      async *history(...asked) {
+        for await (const object of target.history(...asked)) {
+          const versions = ['1', '2'].map((version) => ({
+            version,
+            kind: 'object' as const,
+            size,
+            time: null,
+          }));
+          yield object.key === segments[1]?.key ? { ...object, versions } : object;
+        }
+      },
+      async get(key, ...more) {
+        expect(key).not.toBe(segments[1]?.key);
+        return await target.get(key, ...more);
+      },
+    });
+    expect(report.streams[0]?.findings).toMatchObject([
+      { code: 'overwritten', message: expect.stringContaining('could not be compared') },
+      { code: 'damaged', message: expect.stringContaining('more than any segment') },
+    ]);
+  });
+
   it('finds objects that arrive while it reads', async () => {
     const segments = closedStream();
     const [first, late, last] = segments as [BuiltSegment, BuiltSegment, BuiltSegment];
