@@ -257,6 +257,17 @@ describe('reading an exchange', () => {
   });
 });
 
+describe('the exchange that began last', () => {
+  it('is found behind any number of segments that hold none, as a flood of refused requests leaves them', async () => {
+    const exchange = newId();
+    const builder = createStreamBuilder({ stream: FIRST, startMs: START_MS });
+    const segments = Array.from({ length: 130 }, () => builder.segment([]));
+    const old = createStreamBuilder({ stream: SECOND, startMs: START_MS - 60_000 });
+    await store(target, old.segment(toolCall({ exchange })), ...segments);
+    expect(await findLastExchange(target, { onUnreadable })).toBe(exchange);
+  });
+});
+
 describe('listing from the newest', () => {
   it('begins with few servers at a time, however many there are', async () => {
     const builders = Array.from({ length: 60 }, (_, n) =>
