@@ -67,6 +67,12 @@ function readRequest(store: string | undefined, options: BucketPolicyOptions): A
       `The prefix ${quoteGiven(prefix)} can't be: needs ${PREFIX_EXPECTED}, without "*", "?" and "$".`,
     );
   }
+  for (const [flag, given, says] of [
+    ['--object-lock', objectLock, role !== 'reader'],
+    ['--kms-key', kmsKey !== null, role !== 'purger'],
+  ] as const) {
+    if (given && !says) throw new CommandFailure(`${flag} says nothing of a ${role}: leave it out.`);
+  }
   if (kmsKey !== null && !KMS_KEY.test(kmsKey)) {
     throw new CommandFailure('--kms-key needs the ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID.');
   }

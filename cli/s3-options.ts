@@ -93,6 +93,7 @@ export function formatS3Flags({ endpoint, region, pathStyle, caFile }: S3StoreOp
   return flags.map((word) => ` ${word}`).join('');
 }
 
-function quote(word: string): string {
+/** A word as a shell takes it. */
+export function quote(word: string): string {
   return /^[\w./@:+,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

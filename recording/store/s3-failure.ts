@@ -23,8 +23,6 @@ export interface S3Answer {
   status: number;
   /** The store's own code (`NoSuchKey`); null when the answer had none, as those to HEAD. */
   s3Code: string | null;
-  /** The header that a `NotImplemented` names, lower case; null = it names none. */
-  header: string | null;
 }
 
 const MAX_MESSAGE = 300;
@@ -36,14 +34,12 @@ const UNKNOWN: Meaning = {
 class AnswerError extends Error implements S3Answer {
   readonly status: number;
   readonly s3Code: string | null;
-  readonly header: string | null;
 
-  constructor(message: string, { status, s3Code, header }: S3Answer) {
+  constructor(message: string, { status, s3Code }: S3Answer) {
     super(message);
     this.name = 'S3Answer';
     this.status = status;
     this.s3Code = s3Code;
-    this.header = header;
   }
 }
 
@@ -115,8 +111,7 @@ function answerFailure(
       : meaning.hint;
   const what = s3Code === null ? 'an answer without an S3 error code' : `${s3Code}: ${said ?? ''}`;
   const trace = requestId === null ? '' : `, request ${requestId}`;
-  const header = text(property(error, 'Header'))?.toLowerCase() ?? null;
-  const cause = new AnswerError(presentable(`HTTP ${status}${trace}, ${what}`), { status, s3Code, header });
+  const cause = new AnswerError(presentable(`HTTP ${status}${trace}, ${what}`), { status, s3Code });
   return new StoreError(meaning.code, operation, key, hint, cause);
 }
 
@@ -132,6 +127,9 @@ export function s3Failure(operation: StoreError['operation'], key: string, error
   if (status !== null && status >= 300) return answerFailure(operation, key, error, status);
   const connection = meaningOfConnection(error, systemCode);
   // Node's own message repeats the URL, password included.
+  // A tunnel that the proxy did not make: its own answer says why.
+  if (systemCode === 'ERR_PROXY_TUNNEL' && property(error, 'statusCode') === 407)
+    return fail(meaningOfAnswer(407, null), error.message);
   if (connection === PROXY_URL) return fail(connection, 'the URL of the proxy can not be read');
   if (connection !== null) return fail(connection, connectionMessage(error));
   if (status !== null) return notS3(operation, key, `HTTP ${status} with a body that is no S3 answer`);

@@ -32,7 +32,9 @@ export function quoteGiven(text: string, near: string = text): string {
 
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const IP_ADDRESS = /^\d+\.\d+\.\d+\.\d+$/;
-/** A key has 1,024 bytes; the longest that follows a prefix has 330. */
+/** Of the keys that follow a prefix and its slash. */
+export const LONGEST_KEY_BYTES = 314;
+/** A key of S3 has 1,024 bytes at most. */
 const MAX_PREFIX_BYTES = 512;
 const REGION = /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/;
 

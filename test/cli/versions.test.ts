@@ -207,7 +207,7 @@ describe('the versioned bucket', () => {
     await client.send(new DeleteObjectCommand(at(recording, first)));
     const shown = await read(recording, 'show', CALL);
     expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining('Echo: hello') });
-    expect(shown.stderr).toContain(`${second.key} was overwritten or deleted since it was stored`);
+    expect(shown.stderr).toContain(`${second.key} has later versions or was deleted since it was stored`);
     expect(JSON.parse((await read(recording, 'sessions', '--json')).stdout).sessions).toHaveLength(1);
 
     const { code, stdout } = await read(recording, 'verify');

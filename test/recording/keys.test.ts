@@ -1,4 +1,5 @@
 import { canaryKey, isName, parseSegmentKey, segmentKey } from '@mcp-recorder/recording/format/keys';
+import { LONGEST_KEY_BYTES } from '@mcp-recorder/recording/store/s3-location';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -43,6 +44,14 @@ describe('the key of a segment', () => {
           });
         },
       ),
+    );
+  });
+
+  it('is short enough to follow the longest prefix of a store', () => {
+    const name = 'x'.repeat(63);
+    const names = { cluster: name, namespace: name, server: name };
+    expect(segmentKey({ ...PLACE, ...names, segment: 999_999_999_999, copy: 9 })).toHaveLength(
+      LONGEST_KEY_BYTES,
     );
   });
 

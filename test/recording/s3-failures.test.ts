@@ -387,6 +387,20 @@ describe('the way to the store', () => {
     }
   });
 
+  it.each(['http', 'https'])('leads through a proxy that asks for credentials: %s', async (scheme) => {
+    const proxy = await startForwardProxy({ refuses: true });
+    vi.stubEnv(`${scheme.toUpperCase()}_PROXY`, proxy.url);
+    try {
+      await rejects(put(storeWith({ endpoint: `${scheme}://store.invalid` }), 'key', BYTES), {
+        code: 'misconfigured',
+        message: expect.stringContaining('407'),
+        hint: expect.stringContaining('asks for credentials'),
+      });
+    } finally {
+      await proxy.close();
+    }
+  });
+
   it('is cut before the server hears of it', async () => {
     faults.once({ kind: 'cut' });
     await rejects(put(storeWith(), 'key', BYTES), { code: 'unreachable' });
