@@ -74,7 +74,8 @@ function writerStatements({ store, objectLock, kmsKey, ...place }: AccessRequest
       Action: ['s3:PutObject', ...(objectLock ? ['s3:PutObjectRetention'] : [])],
       Resource: [objects],
     },
-    // A put that does not ask the store to refuse a taken key. Copies and uploads in parts can't ask, and are not used.
+    // A put that does not ask the store to refuse a taken key. Copies must ask too. Uploads in parts are denied: what begins them and
+    // carries their parts can't ask. Neither is used.
     ...(store === 'aws'
       ? [
           {

@@ -8,6 +8,7 @@ import {
   isStorePrefix,
   LOCATION_EXPECTED,
   PREFIX_EXPECTED,
+  quoteGiven,
   splitS3Location,
 } from '@mcp-recorder/recording/store/s3-location';
 import { Command, Option } from 'commander';
@@ -58,13 +59,19 @@ function readRequest(store: string | undefined, options: BucketPolicyOptions): A
   const { role, for: kind, objectLock = false, kmsKey = null } = options;
   const { bucket, prefix } = readPlace(store, options);
   if (!isBucket(bucket)) {
-    throw new CommandFailure(`The bucket ${JSON.stringify(bucket)} can't be: needs ${BUCKET_EXPECTED}.`);
+    throw new CommandFailure(`The bucket ${quoteGiven(bucket, prefix)} can't be: needs ${BUCKET_EXPECTED}.`);
   }
   // A policy reads these as patterns and variables; a store with such a prefix would be given the rights of others.
   if (!isStorePrefix(prefix) || /[*?$]/.test(prefix)) {
     throw new CommandFailure(
-      `The prefix ${JSON.stringify(prefix)} can't be: needs ${PREFIX_EXPECTED}, without "*", "?" and "$".`,
+      `The prefix ${quoteGiven(prefix)} can't be: needs ${PREFIX_EXPECTED}, without "*", "?" and "$".`,
     );
+  }
+  for (const [flag, given, says] of [
+    ['--object-lock', objectLock, role !== 'reader'],
+    ['--kms-key', kmsKey !== null, role !== 'purger'],
+  ] as const) {
+    if (given && !says) throw new CommandFailure(`${flag} says nothing of a ${role}: leave it out.`);
   }
   if (kmsKey !== null && !KMS_KEY.test(kmsKey)) {
     throw new CommandFailure('--kms-key needs the ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID.');
@@ -76,7 +83,7 @@ function readPlace(store: string | undefined, { bucket, prefix }: BucketPolicyOp
   if (store !== undefined) {
     const location = splitS3Location(store);
     if (location === null)
-      throw new CommandFailure(`${store} is no store in a bucket: ${LOCATION_EXPECTED}.`);
+      throw new CommandFailure(`The store ${quoteGiven(store)} is no bucket: needs ${LOCATION_EXPECTED}.`);
     if (bucket === undefined && prefix === undefined) return location;
     throw new CommandFailure(`Give ${LOCATION_EXPECTED}, or --bucket and --prefix, not both.`);
   }

@@ -6,7 +6,7 @@ import { startRecorder } from '@mcp-recorder/sidecar';
 import { formatAddress } from '@mcp-recorder/sidecar/config/address';
 import type { Configuration } from '@mcp-recorder/sidecar/config/schema';
 import { EXIT } from './failure.ts';
-import { formatS3Flags } from './s3-options.ts';
+import { formatS3Flags, quote } from './s3-options.ts';
 import { count } from './table.ts';
 
 /** Under npm a Ctrl-C arrives twice, from the terminal and from npm; a person takes longer to press it again. */
@@ -51,7 +51,7 @@ export async function runRecorder(
   if (report.uploaded) {
     const { storage } = configuration;
     const flags = storage.kind === 's3' ? formatS3Flags(storage.s3) : '';
-    process.stdout.write(`Verify with: mcp-recorder verify ${store}${flags}\n`);
+    process.stdout.write(`Verify with: mcp-recorder verify ${quote(store)}${flags}\n`);
     return EXIT.ok;
   }
   const spool = configuration.recording.spool.directory;

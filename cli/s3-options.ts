@@ -11,6 +11,7 @@ import {
   isStorePrefix,
   parseEndpoint,
   PREFIX_EXPECTED,
+  quoteGiven,
   REGION_EXPECTED,
   type S3Location,
 } from '@mcp-recorder/recording/store/s3-location';
@@ -56,7 +57,7 @@ export function givenS3Flags(flags: S3Flags): string[] {
 export function readS3Options({ bucket, prefix }: S3Location, flags: S3Flags): S3StoreOptions {
   const { s3Endpoint, s3Region = null, s3PathStyle = false, s3Ca } = flags;
   const endpoint = s3Endpoint === undefined ? null : parseEndpoint(s3Endpoint);
-  if (!isBucket(bucket)) throw unusable('s3://', bucket, BUCKET_EXPECTED);
+  if (!isBucket(bucket)) throw unusable('s3://', bucket, BUCKET_EXPECTED, prefix);
   if (!isStorePrefix(prefix)) throw unusable(`s3://${bucket}/`, prefix, PREFIX_EXPECTED);
   if (s3Region !== null && !isRegion(s3Region)) throw unusable('--s3-region', s3Region, REGION_EXPECTED);
   if (s3Endpoint !== undefined && endpoint === null) {
@@ -77,8 +78,8 @@ export function readS3Options({ bucket, prefix }: S3Location, flags: S3Flags): S
   };
 }
 
-function unusable(where: string, found: string, expected: string): CommandFailure {
-  return new CommandFailure(`${where}: found ${JSON.stringify(found)}; needs ${expected}.`);
+function unusable(where: string, found: string, expected: string, near?: string): CommandFailure {
+  return new CommandFailure(`${where}: found ${quoteGiven(found, near)}; needs ${expected}.`);
 }
 
 /** The flags that reach the same store, as a shell takes them; '' when none are needed. */
@@ -92,6 +93,7 @@ export function formatS3Flags({ endpoint, region, pathStyle, caFile }: S3StoreOp
   return flags.map((word) => ` ${word}`).join('');
 }
 
-function quote(word: string): string {
+/** A word as a shell takes it. */
+export function quote(word: string): string {
   return /^[\w./@:+,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

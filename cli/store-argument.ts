@@ -5,9 +5,10 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { SEGMENTS_PREFIX } from '@mcp-recorder/recording/format/keys';
+import { createPatientStore } from '@mcp-recorder/recording/read/patient-store';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
-import { LOCATION_EXPECTED, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
+import { LOCATION_EXPECTED, quoteGiven, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
 import type { Command } from 'commander';
 import { CommandFailure } from './failure.ts';
 import { givenS3Flags, readS3Options, type S3Flags } from './s3-options.ts';
@@ -43,13 +44,15 @@ async function openStore(argument: string, flags: S3Flags, mayBeEmpty: boolean):
     const options = readS3Options(location, flags);
     // The SDK is loaded only by those who need it: it takes as long to load as all the rest.
     const { createS3Store } = await import('@mcp-recorder/recording/store/s3-store');
-    const store = createS3Store(options);
+    const store = createPatientStore(createS3Store(options));
     if (!mayBeEmpty) await requireSegment(store);
     return store;
   }
   const given = givenS3Flags(flags);
   if (given.length > 0) {
-    throw new CommandFailure(`${given.join(', ')} needs a store ${LOCATION_EXPECTED}; ${argument} is none.`);
+    throw new CommandFailure(
+      `${given.join(', ')} needs a store ${LOCATION_EXPECTED}; found ${quoteGiven(argument)}.`,
+    );
   }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1];
   if (scheme !== undefined) {

@@ -1,6 +1,7 @@
 /**
  * Owns every key of an object store and how it is read back; nothing else builds or splits one.
  * Invariant: keys of one partition sort by the time of their first line, and `parseSegmentKey(segmentKey(x))` is x.
+ * The prefix of a store in its bucket is not part of them: an adapter puts it before every key and takes it off again.
  */
 import { isTime } from './time.ts';
 import { isUlid } from './ulid.ts';
@@ -12,8 +13,6 @@ const MAX_SEGMENT = 999_999_999_999;
 
 /** Where a segment belongs in the store. */
 export interface SegmentPlace {
-  /** Prefix of the whole store in its bucket, without a slash at either end; '' or absent = none. */
-  prefix?: string;
   cluster: string;
   namespace: string;
   server: string;
@@ -26,7 +25,6 @@ export interface SegmentPlace {
 }
 
 export interface SegmentKey {
-  prefix: string;
   cluster: string;
   namespace: string;
   server: string;
@@ -50,16 +48,6 @@ export function isPrefix(prefix: string): boolean {
   return prefix.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 
-function withPrefix(prefix: string | undefined, key: string): string {
-  if (prefix === undefined || prefix === '') return key;
-  if (!isPrefix(prefix)) {
-    throw new RangeError(
-      `store prefix ${JSON.stringify(prefix)} must be path parts joined by single slashes`,
-    );
-  }
-  return `${prefix}/${key}`;
-}
-
 /** The key of a segment's object. @throws RangeError when a part does not fit the format */
 export function segmentKey(place: SegmentPlace): string {
   const { cluster, namespace, server, time, stream, segment, copy = 0 } = place;
@@ -74,32 +62,22 @@ export function segmentKey(place: SegmentPlace): string {
   if (!Number.isInteger(copy) || copy < 0 || copy > 9) throw new RangeError(`copy ${copy} must be 0 to 9`);
   const date = time.slice(0, 10);
   const number = String(segment).padStart(12, '0');
-  return withPrefix(
-    place.prefix,
+  return (
     `${SEGMENTS_PREFIX}cluster=${cluster}/namespace=${namespace}/server=${server}/date=${date}/` +
-      `${keySecond(time)}-${stream}-${number}${copy === 0 ? '' : `.r${copy}`}.jsonl.zst`,
+    `${keySecond(time)}-${stream}-${number}${copy === 0 ? '' : `.r${copy}`}.jsonl.zst`
   );
 }
 
 const SEGMENT_KEY =
-  /^(?:(?<prefix>.+)\/)?v1\/segments\/cluster=(?<cluster>[a-z0-9.-]{1,63})\/namespace=(?<namespace>[a-z0-9.-]{1,63})\/server=(?<server>[a-z0-9.-]{1,63})\/date=(?<date>\d{4}-\d{2}-\d{2})\/(?<second>\d{8}T\d{6}Z)-(?<stream>[0-7][0-9A-HJKMNP-TV-Z]{25})-(?<segment>\d{12})(?:\.r(?<copy>[1-9]))?\.jsonl\.zst$/;
+  /^v1\/segments\/cluster=(?<cluster>[a-z0-9.-]{1,63})\/namespace=(?<namespace>[a-z0-9.-]{1,63})\/server=(?<server>[a-z0-9.-]{1,63})\/date=(?<date>\d{4}-\d{2}-\d{2})\/(?<second>\d{8}T\d{6}Z)-(?<stream>[0-7][0-9A-HJKMNP-TV-Z]{25})-(?<segment>\d{12})(?:\.r(?<copy>[1-9]))?\.jsonl\.zst$/;
 
-/** What a segment's key says, or null when the key is none. */
+/** What a segment's key says, or null when the key is none: a copy of one that lies elsewhere in the store is none. */
 export function parseSegmentKey(key: string): SegmentKey | null {
   const parts = SEGMENT_KEY.exec(key)?.groups;
   if (parts === undefined) return null;
-  const {
-    prefix = '',
-    cluster = '',
-    namespace = '',
-    server = '',
-    date = '',
-    second = '',
-    stream = '',
-  } = parts;
-  if (second.slice(0, 8) !== date.replaceAll('-', '')) return null;
+  const { cluster = '', namespace = '', server = '', date = '', second = '', stream = '' } = parts;
+  if (second.slice(0, 8) !== date.replaceAll('-', '') || !isSecond(date, second)) return null;
   return {
-    prefix,
     cluster,
     namespace,
     server,
@@ -111,12 +89,19 @@ export function parseSegmentKey(key: string): SegmentKey | null {
   };
 }
 
+/** Whether a date and a second of the form of keys are a time: readers count days by them. `Date` takes 30 February for 2 March. */
+function isSecond(date: string, second: string): boolean {
+  const text = `${date}T${second.slice(9, 11)}:${second.slice(11, 13)}:${second.slice(13, 15)}.000Z`;
+  const ms = Date.parse(text);
+  return !Number.isNaN(ms) && new Date(ms).toISOString() === text;
+}
+
 /** The second of a line's time as it stands in keys: `YYYYMMDDTHHMMSSZ`. */
 export function keySecond(time: string): string {
   return `${time.slice(0, 10).replaceAll('-', '')}T${time.slice(11, 19).replaceAll(':', '')}Z`;
 }
 
 /** The object that idle recorders put conditionally to see whether the store still takes objects. */
-export function canaryKey(prefix?: string): string {
-  return withPrefix(prefix, 'v1/canary');
+export function canaryKey(): string {
+  return 'v1/canary';
 }

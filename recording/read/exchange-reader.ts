@@ -37,9 +37,6 @@ export interface ReadExchangeOptions {
   signal?: AbortSignal;
 }
 
-/** Newest segments that are searched for the last exchange: idle ones hold none. */
-const MAX_NEWEST = 100;
-
 /**
  * Reads an exchange, or answers null when the store holds no line of it.
  * @throws StoreError when the store itself can't be read
@@ -119,7 +116,7 @@ function nothingIsMissing(
 }
 
 /**
- * The id of the exchange that began last, or null when the newest segments hold none.
+ * The id of the exchange that began last, or null when there is none. Goes back as far as it must: segments may hold only refused requests.
  * @param options.between only what began in this time
  * @throws StoreError
  */
@@ -128,7 +125,7 @@ export async function findLastExchange(
   options: ReadExchangeOptions & { between?: TimeRange },
 ): Promise<string | null> {
   const { between = ALL_TIME, signal } = options;
-  const newest = firstFew(listSegmentsBackwards(store, { ...secondsOf(between), ...(signal && { signal }) }));
+  const newest = listSegmentsBackwards(store, { ...secondsOf(between), ...(signal && { signal }) });
   for await (const read of readThese(store, newest, options)) {
     let last: string | null = null;
     for (const { line } of read.lines('"type":"request"')) {
@@ -137,13 +134,4 @@ export async function findLastExchange(
     if (last !== null) return last;
   }
   return null;
-}
-
-async function* firstFew(segments: AsyncIterable<StoredSegment>): AsyncIterable<StoredSegment> {
-  let number = 0;
-  for await (const segment of segments) {
-    yield segment;
-    number += 1;
-    if (number >= MAX_NEWEST) return;
-  }
 }

@@ -15,8 +15,9 @@ export interface WantedObject {
   version: string | null;
 }
 
-export type FetchedSegment =
-  | { kind: 'decoded'; decoded: Buffer }
+export type FetchedSegment = { kind: 'decoded'; decoded: Buffer } | NotFetched;
+
+type NotFetched =
   /** The end of a sentence that begins with the object. */
   | { kind: 'damaged'; why: string }
   /** Removed since it was listed. */
@@ -27,6 +28,9 @@ const MAX_AHEAD = 16;
 /** A recorder's object is at most 16 MiB before compression; hundreds of KB as a rule. */
 const MAX_AHEAD_BYTES = 64 * 2 ** 20;
 
+/** Compressed. Far above what a recorder stores, so that no object can exhaust the memory of who reads it. */
+export const MAX_OBJECT_BYTES = 64 * 2 ** 20;
+
 /** The wanted objects, decoded, in their order. @throws StoreError when the store itself can't be read */
 export async function* fetchSegments<Wanted extends WantedObject>(
   store: ObjectStore,
@@ -34,7 +38,7 @@ export async function* fetchSegments<Wanted extends WantedObject>(
   signal: AbortSignal | undefined,
 ): AsyncIterable<{ item: Wanted; fetched: FetchedSegment }> {
   const objects = readAhead(wanted, {
-    fetch: ({ key, version }, stop) => getIfThere(store, key, stop, version),
+    fetch: (object, stop) => getIfThere(store, object, stop),
     sizeOf: ({ size }) => size,
     maxItems: MAX_AHEAD,
     maxBytes: MAX_AHEAD_BYTES,
@@ -52,21 +56,28 @@ export async function* fetchSegments<Wanted extends WantedObject>(
 
 async function getIfThere(
   store: ObjectStore,
-  key: string,
+  { key, size, version }: WantedObject,
   signal: AbortSignal,
-  version: string | null,
-): Promise<Uint8Array | null> {
+): Promise<Uint8Array | NotFetched> {
+  if (size > MAX_OBJECT_BYTES) {
+    return { kind: 'damaged', why: `it has ${size} bytes, more than any segment` };
+  }
   try {
     return await store.get(key, signal, version);
   } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
     // Retention may remove an object between the listing and the reading.
-    if (error instanceof StoreError && error.code === 'not_found') return null;
+    if (error.code === 'not_found') return { kind: 'gone' };
+    // It is this one that can't be asked for: the others may be read.
+    if (error.code === 'invalid') {
+      return { kind: 'damaged', why: `the store does not give it (${error.message})` };
+    }
     throw error;
   }
 }
 
-async function decodeIfThere(object: Uint8Array | null): Promise<FetchedSegment> {
-  if (object === null) return { kind: 'gone' };
+async function decodeIfThere(object: Uint8Array | NotFetched): Promise<FetchedSegment> {
+  if (!(object instanceof Uint8Array)) return object;
   try {
     return { kind: 'decoded', decoded: await decodeSegment(object) };
   } catch (error) {

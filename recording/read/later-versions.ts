@@ -1,8 +1,10 @@
 /**
  * Owns what is said of a segment that somebody overwrote or deleted in a store that keeps versions.
- * Invariant: a later version with the very bytes of the first is none: it was put twice, or moved to another storage class.
+ * Invariants: a later version with the very bytes of the first is none: it was put twice, or moved to another storage class. One that
+ * can't be had any more is not excused, and ends no verification.
  */
-import type { ObjectStore } from '../store/object-store.ts';
+import { type ObjectStore, StoreError } from '../store/object-store.ts';
+import { MAX_OBJECT_BYTES } from './fetch-segments.ts';
 import type { KeptObject } from './kept-objects.ts';
 
 export interface Change {
@@ -22,8 +24,10 @@ export async function findChanges(
 ): Promise<Change[]> {
   const { key, later, deletion, readable, current } = object;
   const changes: Change[] = [];
-  if (later.length > 0 && (await differs(store, object, signal))) {
+  const found = later.length === 0 ? 'same' : await compare(store, object, signal);
+  if (found !== 'same') {
     const one = later.length === 1;
+    const compared = found === 'different' ? '' : `, which could not be compared (${found.notCompared})`;
     changes.push({
       code: 'overwritten',
       what:
@@ -31,7 +35,7 @@ export async function findChanges(
         `${one ? 'one' : 'ones'}, put at ${later
           .map(({ time }) => time ?? 'an unknown time')
           .slice(0, MAX_COMPARED)
-          .join(', ')}; ` +
+          .join(', ')}${compared}; ` +
         'judged is the first',
     });
   }
@@ -48,15 +52,29 @@ export async function findChanges(
   return changes;
 }
 
-async function differs(
+/** Whether the later versions have the bytes of the first; why that can't be said any more where one of them can't be had. */
+async function compare(
   store: ObjectStore,
   { key, size, version, later }: KeptObject,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
-  if (later.length > MAX_COMPARED || later.some((other) => other.size !== size)) return true;
-  const first = Buffer.from(await store.get(key, signal, version));
-  for (const other of later) {
-    if (!first.equals(await store.get(key, signal, other.version))) return true;
+): Promise<'same' | 'different' | { notCompared: string }> {
+  if (later.length > MAX_COMPARED || later.some((other) => other.size !== size)) return 'different';
+  if (size > MAX_OBJECT_BYTES) return { notCompared: 'each is larger than any segment' };
+  let notCompared = '';
+  const read = async (name: string, which: string | null): Promise<Buffer | null> => {
+    try {
+      return Buffer.from(await store.get(key, signal, which));
+    } catch (error) {
+      if (!(error instanceof StoreError) || !['not_found', 'invalid'].includes(error.code)) throw error;
+      notCompared = error.code === 'invalid' ? error.message : `${name} was removed meanwhile`;
+      return null;
+    }
+  };
+  const first = await read('the first', version);
+  if (first === null) return { notCompared };
+  for (const { version: which } of later) {
+    const other = await read('a later one', which);
+    if (other !== null && !first.equals(other)) return 'different';
   }
-  return false;
+  return notCompared === '' ? 'same' : { notCompared };
 }

@@ -1,6 +1,6 @@
 /**
  * Owns finding segments by time without listing all keys: partitions are found by skipping, and within one keys sort by time.
- * Invariant: no segment with a line in the wanted time is left out, as long as no segment is longer than the slack.
+ * Invariant: no segment whose first line is in the wanted time is left out; which those are, time-range.ts says.
  */
 import { parseSegmentKey, SEGMENTS_PREFIX } from '../format/keys.ts';
 import { compareKeys } from '../store/object-key.ts';
@@ -14,8 +14,8 @@ export interface SecondRange {
 }
 
 /**
- * How long before a line the first line of its segment may be: a segment is cut after seconds, an hour is far above what a stalled
- * disk or machine has made of that.
+ * How far from a line the first line of its segment may be: a segment is cut after seconds, an hour is far above what a stalled disk or
+ * machine has made of that, and what a time zone that was mistaken makes of a clock.
  */
 export const SEGMENT_SLACK_MS = 3_600_000;
 
@@ -96,6 +96,8 @@ export async function lastDate(
   return found;
 }
 
+/** Partitions whose newest segment is looked for at once. */
+const MAX_BEGINNING = 16;
 /** Segments of an hour that are held while it is gone through from its end. */
 const MAX_HELD = 1_000;
 
@@ -109,12 +111,15 @@ export async function* listNewestFirst(
   signal?: AbortSignal,
 ): AsyncIterable<KeptObject> {
   const partitions = await Array.fromAsync(listPartitions(list, signal));
-  const heads = await Promise.all(
-    partitions.map(async (partition) => {
+  const heads: { objects: AsyncIterator<KeptObject>; next: IteratorResult<KeptObject> }[] = [];
+  const waiting = partitions.entries();
+  const begin = async () => {
+    for (const [index, partition] of waiting) {
       const objects = backwards(list, partition, range, signal)[Symbol.asyncIterator]();
-      return { objects, next: await objects.next() };
-    }),
-  );
+      heads[index] = { objects, next: await objects.next() };
+    }
+  };
+  await Promise.all(Array.from({ length: MAX_BEGINNING }, begin));
   for (;;) {
     let newest = null as (typeof heads)[number] | null;
     let newestSecond = '';

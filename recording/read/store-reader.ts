@@ -132,7 +132,7 @@ export async function* readThese(
     }
     latest = identity;
     if (segment.changed) {
-      const message = `The object ${key} was overwritten or deleted since it was stored; what is read is what was stored first.`;
+      const message = `The object ${key} has later versions or was deleted since it was stored; what is read is what was stored first.`;
       onUnreadable({ key, line: null, message });
     }
     const { decoded } = fetched;

@@ -1,6 +1,7 @@
 /**
  * Owns the time that a reader asks for, and which segments may hold lines of it.
- * Invariant: a segment that holds a line of the range is among those of `secondsOf`, as long as it is no longer than the slack.
+ * Invariant: a segment that holds a line of the range is among those of `secondsOf`, as long as no line of it is further from its first
+ * than the slack: because it is long, or because the clock was set, forward or back, while it was written.
  */
 import { parseMicros } from '../format/time.ts';
 import { SEGMENT_SLACK_MS } from './partitions.ts';
@@ -15,11 +16,14 @@ export interface TimeRange {
 
 export const ALL_TIME: TimeRange = { since: null, until: null };
 
+/** The end of the times that keys can say. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
+
 /** Which segments to list, as `listSegments` takes it. */
 export function secondsOf({ since, until }: TimeRange): { fromSecond?: string; toSecond?: string } {
   return {
     ...(since === null ? {} : { fromSecond: secondOf(parseMicros(since) / 1_000 - SEGMENT_SLACK_MS) }),
-    ...(until === null ? {} : { toSecond: secondOf(parseMicros(until) / 1_000) }),
+    ...(until === null ? {} : { toSecond: secondOf(parseMicros(until) / 1_000 + SEGMENT_SLACK_MS) }),
   };
 }
 
@@ -30,5 +34,5 @@ export function isWithin(time: string, { since, until }: TimeRange): boolean {
 
 /** The second as it stands in keys. */
 export function secondOf(epochMs: number): string {
-  return new Date(Math.max(0, epochMs)).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  return new Date(Math.min(Math.max(0, epochMs), LAST_MS)).toISOString().replaceAll(/[-:]|\.\d+/g, '');
 }

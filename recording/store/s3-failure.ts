@@ -10,6 +10,7 @@ import {
   NO_OBJECT_LOCK,
   NO_S3,
   OTHER_REGION,
+  PROXY_URL,
   type Meaning,
 } from './s3-meanings.ts';
 
@@ -22,27 +23,23 @@ export interface S3Answer {
   status: number;
   /** The store's own code (`NoSuchKey`); null when the answer had none, as those to HEAD. */
   s3Code: string | null;
-  /** The header that a `NotImplemented` names, lower case; null = it names none. */
-  header: string | null;
 }
 
 const MAX_MESSAGE = 300;
 const UNKNOWN: Meaning = {
   code: 'failed',
-  hint: 'This failure is not known to the recorder. It tries again; the message says what happened.',
+  hint: 'This failure is not known here. It is tried again; the message says what happened.',
 };
 
 class AnswerError extends Error implements S3Answer {
   readonly status: number;
   readonly s3Code: string | null;
-  readonly header: string | null;
 
-  constructor(message: string, { status, s3Code, header }: S3Answer) {
+  constructor(message: string, { status, s3Code }: S3Answer) {
     super(message);
     this.name = 'S3Answer';
     this.status = status;
     this.s3Code = s3Code;
-    this.header = header;
   }
 }
 
@@ -59,11 +56,13 @@ function text(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-/** One line, bounded, and without what a store might repeat of a signed request. */
+/** One line, bounded, and without user names and passwords in URLs or what a store might repeat of a signed request. */
 function presentable(message: string): string {
   const line = message
     .replaceAll(/(signature|credential|token|authorization)(["']?\s*[=:]\s*)\S+/gi, '$1$2[withheld]')
     .replaceAll(/\p{Cc}+/gu, ' ')
+    // Up to the last @: a password that is not encoded may hold one, and a slash.
+    .replace(/\/\/.*@/, '//[withheld]@')
     .trim();
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}...` : line;
 }
@@ -112,8 +111,7 @@ function answerFailure(
       : meaning.hint;
   const what = s3Code === null ? 'an answer without an S3 error code' : `${s3Code}: ${said ?? ''}`;
   const trace = requestId === null ? '' : `, request ${requestId}`;
-  const header = text(property(error, 'Header'))?.toLowerCase() ?? null;
-  const cause = new AnswerError(presentable(`HTTP ${status}${trace}, ${what}`), { status, s3Code, header });
+  const cause = new AnswerError(presentable(`HTTP ${status}${trace}, ${what}`), { status, s3Code });
   return new StoreError(meaning.code, operation, key, hint, cause);
 }
 
@@ -128,6 +126,11 @@ export function s3Failure(operation: StoreError['operation'], key: string, error
   const status = statusOf(error);
   if (status !== null && status >= 300) return answerFailure(operation, key, error, status);
   const connection = meaningOfConnection(error, systemCode);
+  // Node's own message repeats the URL, password included.
+  // A tunnel that the proxy did not make: its own answer says why.
+  if (systemCode === 'ERR_PROXY_TUNNEL' && property(error, 'statusCode') === 407)
+    return fail(meaningOfAnswer(407, null), error.message);
+  if (connection === PROXY_URL) return fail(connection, 'the URL of the proxy can not be read');
   if (connection !== null) return fail(connection, connectionMessage(error));
   if (status !== null) return notS3(operation, key, `HTTP ${status} with a body that is no S3 answer`);
   if (/region is missing/i.test(error.message)) return fail(OTHER_REGION, error.message);

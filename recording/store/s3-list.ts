@@ -69,6 +69,8 @@ export async function* listS3(
       yield { key: readKey(decode(Key)), size: Size, sha256: null };
     }
     token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    if (page.IsTruncated && token === undefined)
+      throw notS3('list', prefix, 'a page that does not say what follows');
   } while (token !== undefined);
 }
 
@@ -93,19 +95,23 @@ function entries(page: ListObjectVersionsCommandOutput): Found[] {
 }
 
 /**
- * Oldest first. Times may be equal to the second: then the store's own order holds among objects, an object stands before a deletion,
- * and what the store calls the latest is last.
+ * Oldest first. Objects stay in the order in which the store says that it took them: their times are not, as that of an upload in parts
+ * is of its begin. Deletions are put among them by time, in the same second behind them; what the store calls the latest is last.
  */
 function inOrder(found: Found[]): ObjectVersion[] {
   const oldestFirst = found.toReversed();
-  oldestFirst.sort((a, b) => {
-    if (a.latest !== b.latest) return a.latest ? 1 : -1;
-    const [x, y] = [a.version.time ?? '', b.version.time ?? ''];
-    if (x !== y) return x < y ? -1 : 1;
-    if (a.version.kind === b.version.kind) return 0;
-    return a.version.kind === 'object' ? -1 : 1;
-  });
-  const versions = oldestFirst.map(({ version }) => version);
+  const earlier = oldestFirst.filter(({ latest }) => !latest);
+  const deletions = earlier.filter(({ version }) => version.kind === 'deleted');
+  const ordered: Found[] = [];
+  let takenBy = '';
+  for (const object of earlier.filter(({ version }) => version.kind === 'object')) {
+    const time = object.version.time ?? '';
+    if (time > takenBy) takenBy = time;
+    while ((deletions[0]?.version.time ?? takenBy) < takenBy) ordered.push(...deletions.splice(0, 1));
+    ordered.push(object);
+  }
+  ordered.push(...deletions, ...oldestFirst.filter(({ latest }) => latest));
+  const versions = ordered.map(({ version }) => version);
   // A store without versions calls its only one so; and its name would ask for the right to read versions.
   const [only] = versions;
   return versions.length === 1 && only?.version === 'null' ? [{ ...only, version: null }] : versions;
@@ -119,10 +125,12 @@ export async function* historyOfS3(
 ): AsyncGenerator<ObjectHistory> {
   const { startAfter, signal } = options;
   const readKey = keyReader(place.root, prefix);
-  const finish = (found: Found[]): ObjectHistory => ({
-    key: readKey((found[0] as Found).key),
-    versions: inOrder(found),
-  });
+  const finish = (found: Found[]): ObjectHistory => {
+    // Without their names each of them would be read as the newest.
+    if (found.length > 1 && found.some(({ version }) => version.version === null))
+      throw notS3('list', prefix, 'several versions of a key without their ids');
+    return { key: readKey((found[0] as Found).key), versions: inOrder(found) };
+  };
   let marker: { KeyMarker?: string; VersionIdMarker?: string } = startAfter
     ? { KeyMarker: place.root + startAfter }
     : {};

@@ -19,9 +19,22 @@ export const ENDPOINT_EXPECTED =
 export const REGION_EXPECTED = 'a region, for example eu-central-1';
 export const LOCATION_EXPECTED = 's3://BUCKET or s3://BUCKET/PREFIX';
 
+/**
+ * Text that was given and can't be used, for the message that says so. Credentials stand before an @, as in `s3://KEY:SECRET@bucket`:
+ * what is near one is not repeated.
+ * @param near all that was given with it
+ */
+export function quoteGiven(text: string, near: string = text): string {
+  return near.includes('@') || text.includes('@')
+    ? 'text with an @, not repeated because it may hold a password'
+    : JSON.stringify(text);
+}
+
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const IP_ADDRESS = /^\d+\.\d+\.\d+\.\d+$/;
-/** A key has 1,024 bytes; the longest that follows a prefix has 330. */
+/** Of the keys that follow a prefix and its slash. */
+export const LONGEST_KEY_BYTES = 314;
+/** A key of S3 has 1,024 bytes at most. */
 const MAX_PREFIX_BYTES = 512;
 const REGION = /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/;
 

@@ -1,6 +1,7 @@
 /**
  * Owns what each error of an S3 store, and of the way to it, means for us: one code, and one hint to the person who can mend it.
- * Invariant: a hint speaks of what can be done, names no secret, and holds for every store that gives this error.
+ * Invariant: a hint speaks of what can be done, names no secret, and holds for every store that gives this error, for who writes and
+ * for who reads: both ask again for what may pass.
  */
 import type { StoreErrorCode } from './object-store.ts';
 
@@ -47,7 +48,7 @@ const UNSUPPORTED: Meaning = {
 };
 const THROTTLED: Meaning = {
   code: 'throttled',
-  hint: 'The store asks for fewer requests. The recorder waits longer between attempts; raise the limits of the store if this stays.',
+  hint: 'The store asks for fewer requests. It is asked again after ever longer pauses; if this stays, raise the limits of the store.',
 };
 const FULL: Meaning = {
   code: 'full',
@@ -63,7 +64,7 @@ const BAD_REQUEST: Meaning = {
 };
 const FAULT: Meaning = {
   code: 'failed',
-  hint: 'The store, or a proxy in front of it, reports a fault of its own. The recorder tries again; look at the state of the store.',
+  hint: 'The store, or a proxy in front of it, reports a fault of its own. It is asked again; if this stays, look at the state of the store.',
 };
 const BUSY_KEY: Meaning = {
   code: 'failed',
@@ -81,6 +82,10 @@ export const NO_S3: Meaning = {
   code: 'misconfigured',
   hint: 'What answers there is no S3 store: check the endpoint (host, port, http or https), path style, and proxies in between.',
 };
+export const PROXY_URL: Meaning = {
+  code: 'misconfigured',
+  hint: 'Set HTTP_PROXY or HTTPS_PROXY right: http://HOST:PORT, or with credentials http://USER:PASSWORD@HOST:PORT, in which characters such as / and @ are percent-encoded.',
+};
 export const NO_CREDENTIALS: Meaning = {
   code: 'credentials',
   hint: 'No usable credentials were found. Give them by environment, shared files, web identity, container or instance role, or as files of static keys.',
@@ -95,7 +100,7 @@ const NO_ADDRESS: Meaning = {
 };
 const NO_ANSWER: Meaning = {
   code: 'timeout',
-  hint: 'The store took the connection and stayed silent. The recorder tries again; look at the load of the store and the network to it.',
+  hint: 'The store took the connection and stayed silent. It is asked again; if this stays, look at the load of the store and the network to it.',
 };
 const UNTRUSTED: Meaning = {
   code: 'misconfigured',
@@ -187,7 +192,7 @@ const BY_SYSTEM_CODE: Readonly<Record<string, Meaning>> = {
   ENOTFOUND: NO_ADDRESS,
   EAI_AGAIN: NO_ADDRESS,
   ERR_PROXY_TUNNEL: NO_CONNECTION,
-  ERR_PROXY_INVALID_CONFIG: NO_S3,
+  ERR_PROXY_INVALID_CONFIG: PROXY_URL,
   ERR_INVALID_URL: NO_S3,
   EPROTO: NO_S3,
   ERR_SSL_WRONG_VERSION_NUMBER: NO_S3,

@@ -2,6 +2,7 @@
  * Owns how faults of the configuration are told to the person who wrote it.
  * Invariant: all faults are told at once, each with its place, what was found and what would be right; never a credential.
  */
+import { quoteGiven } from '@mcp-recorder/recording/store/s3-location';
 import { z } from 'zod';
 import { configurationSchema } from './schema.ts';
 
@@ -58,17 +59,25 @@ export function describeIssues(
     }
     const found = valueAt(given, issue.path);
     if (found === undefined) return { path: issue.path, message: `missing; needs ${issue.message}` };
-    return { path: issue.path, message: `found ${describeFound(found)}; needs ${issue.message}` };
+    return {
+      path: issue.path,
+      message: `found ${describeFound(found, valueAt(given, issue.path.slice(0, -1)))}; needs ${issue.message}`,
+    };
   });
 }
 
-/** What stands in the file, short, on one line, without what may be a credential in a URL. */
-function describeFound(value: unknown): string {
+/**
+ * What stands in the file, short, on one line, without what may be a credential.
+ * @param section what stands beside it: `--store s3://KEY:SECRET@bucket` is cut at a slash into bucket and prefix
+ */
+function describeFound(value: unknown, section: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return Object.keys(value).length === 0 ? 'an empty mapping' : 'a mapping';
-  const text = JSON.stringify(value) ?? String(value);
-  const safe = text.replace(/\/\/[^/]*@/, '//***@').replace(/(:\/\/[^?]*\?)[^"]*/, '$1***');
+  const texts = typeof section === 'object' && section !== null ? Object.values(section) : [];
+  const near = texts.filter((text) => typeof text === 'string').join(' ');
+  const text = typeof value === 'string' ? quoteGiven(value, near) : String(value);
+  const safe = text.replace(/(:\/\/[^?]*\?)[^"]*/, '$1***');
   return safe.length > 80 ? `${safe.slice(0, 77)}...` : safe;
 }
 

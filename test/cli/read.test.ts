@@ -168,6 +168,20 @@ describe('STORE', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
     expect(stderr).not.toContain('secret');
   });
+
+  it.each([
+    ['sessions', 's3://key:secret@bucket'],
+    ['sessions', 's3://key:secret/more@bucket'],
+    ['sessions', 'http://key:secret@minio/bucket', '--s3-path-style'],
+    ['sessions', 's3://bucket', '--s3-region', 'key:secret@eu'],
+    ['bucket-policy', 's3://key:secret@bucket', '--role', 'reader'],
+    ['bucket-policy', 's3://bucket//key:secret@b', '--role', 'reader'],
+    ['bucket-policy', 'http://key:secret@minio/bucket', '--role', 'reader'],
+  ])('is not repeated when it may hold a password: %s %s', async (...words) => {
+    const { code, stderr } = await run(...words);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^mcp-recorder: /)]);
+    expect(stderr).not.toContain('secret');
+  });
 });
 
 describe('the stream of the test', () => {

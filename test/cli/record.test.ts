@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningProcess, startProcess } from '../support/child-process.ts';
 import { eventually } from '../support/poll.ts';
@@ -81,6 +83,15 @@ function call(url: string, name: string, signal?: AbortSignal): Promise<Response
 }
 
 describe('mcp-recorder record', () => {
+  it('names a command that verifies, as a shell takes it, whatever the place is called', async () => {
+    const { recorder, url } = await start('--store', path.join(directory, "it's; all $HOME here"));
+    await (await call(url, 'echo')).json();
+    await recorder.stop('SIGTERM');
+    const named = /Verify with: mcp-recorder (.*)\n/.exec(recorder.stdout())?.[1] ?? '';
+    const { stdout } = await promisify(execFile)('sh', ['-c', `"$0" "$1" ${named}`, process.execPath, MAIN]);
+    expect(stdout).toContain('All is explained: 1 stream');
+  });
+
   it('says where it is, records what passes, and on SIGTERM seals it and says what was recorded', async () => {
     const { recorder, url } = await start('--name', 'demo');
     expect(recorder.stdout()).toContain(`Recording ${upstreamUrl} as demo\n`);

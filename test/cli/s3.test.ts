@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createStreamBuilder, store } from '../recording/stream-builder.ts';
 import { freePort, startProcess } from '../support/child-process.ts';
 import { MINIO_REGION, type Minio, startMinio } from '../support/minio.ts';
+import { s3Error, startS3Faults } from '../support/s3-faults.ts';
 import { type ServerProcess, startEverythingProcess } from '../support/server-process.ts';
 import { runWith } from './command.ts';
 import { CALL, exchangeOf, STREAM } from './recorded.ts';
@@ -108,18 +109,40 @@ describe('a bucket', () => {
   });
 });
 
+describe('a bucket that falters', () => {
+  it('is asked again by every reading command', async () => {
+    const prefix = randomUUID();
+    const builder = createStreamBuilder({ stream: STREAM, startMs: Date.parse('2026-11-21T08:40:00Z') });
+    const target = createS3Store(minio.options('plain', prefix));
+    await store(target, builder.segment(exchangeOf({ exchange: CALL, answer: 'a' }), { last: true }));
+    const faults = await startS3Faults(minio.port);
+    try {
+      const through = ['--s3-endpoint', faults.endpoint, ...flags.slice(2)];
+      for (const words of [['verify'], ['sessions'], ['show'], ['show', CALL]]) {
+        const [command = '', ...more] = words;
+        faults.once(s3Error(503, 'SlowDown'));
+        faults.once(s3Error(500, 'InternalError'), ({ url }) => url.includes('versions'));
+        faults.once({ kind: 'cut' }, ({ url }) => url.includes('.jsonl.zst'));
+        const answer = await runWith(env, command, `s3://plain/${prefix}`, ...more, ...through);
+        expect([words, answer.code, answer.stderr]).toEqual([words, 0, '']);
+      }
+    } finally {
+      await faults.close();
+    }
+  });
+});
+
 describe('a bucket that can not be read', () => {
   /** Each reading command: what went wrong in words, with what to do about it, and never a stack. */
   async function refused(place: string, more: Record<string, string> = {}, reach = flags): Promise<string> {
-    const said: string[] = [];
-    for (const command of ['verify', 'sessions', 'show']) {
+    const runs = ['verify', 'sessions', 'show'].map(async (command) => {
       const { code, stdout, stderr } = await runWith({ ...env, ...more }, command, place, ...reach);
       expect([code, stdout]).toEqual([2, '']);
       expect(stderr).toMatch(/^mcp-recorder: [^\n]+\n/);
       expect(stderr).not.toMatch(/\n\s+at |node_modules|Error:/);
-      said.push(stderr);
-    }
-    return said.join('');
+      return stderr;
+    });
+    return (await Promise.all(runs)).join('');
   }
 
   it('because there is none of that name', async () => {

@@ -160,6 +160,36 @@ describe('the versioned bucket', () => {
     expect(findings[0]?.message).toContain('nothing of it is left');
   });
 
+  it.each(['first', 'later'])(
+    'whose %s version is purged while it is verified is judged on',
+    async (purged) => {
+      const recording = await recordIn('versioned');
+      const [, second] = recording.segments;
+      await overwrite(recording, second);
+      const place = at(recording, second);
+      const { Versions = [] } = await client.send(
+        new ListObjectVersionsCommand({ Bucket: place.Bucket, Prefix: place.Key }),
+      );
+      const victim = Versions[purged === 'first' ? 1 : 0]?.VersionId;
+      const { target } = recording;
+      let asked = 0;
+      const purging: ObjectStore = {
+        ...target,
+        async get(key, signal, version) {
+          asked += version === victim ? 1 : 0;
+          // The first is read once to be judged, and once more to be compared.
+          if (version === victim && asked === (purged === 'first' ? 2 : 1))
+            await client.send(new DeleteObjectCommand({ ...place, VersionId: version }));
+          return await target.get(key, signal, version);
+        },
+      };
+      const { codes, findings } = await findingsOf({ ...recording, target: purging });
+      expect(codes).toEqual(['overwritten']);
+      expect(findings[0]?.message).toContain('could not be compared');
+      expect(findings[0]?.message).toContain('removed meanwhile');
+    },
+  );
+
   it('whose recording was deleted whole is no empty store to verify', async () => {
     const recording = await recordIn('versioned');
     for (const segment of recording.segments) {
@@ -177,7 +207,7 @@ describe('the versioned bucket', () => {
     await client.send(new DeleteObjectCommand(at(recording, first)));
     const shown = await read(recording, 'show', CALL);
     expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining('Echo: hello') });
-    expect(shown.stderr).toContain(`${second.key} was overwritten or deleted since it was stored`);
+    expect(shown.stderr).toContain(`${second.key} has later versions or was deleted since it was stored`);
     expect(JSON.parse((await read(recording, 'sessions', '--json')).stdout).sessions).toHaveLength(1);
 
     const { code, stdout } = await read(recording, 'verify');

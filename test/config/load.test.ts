@@ -183,6 +183,8 @@ log: {level: verbose}
 
   it.each([
     ['http://user:secret@example.com/mcp', 'without user name and password'],
+    ['http://user:secret/more@example.com/mcp', 'the URL of an MCP server'],
+    ['http://user:se@secret@example.com/mcp', 'without user name and password'],
     ['http://example.com/mcp?key=secret', 'without query'],
   ])('can carry no credential in the URL: %s', async (url, expected) => {
     const { message } = await problemsOf(`server: {url: "${url}"}\nstorage: {directory: a}`);

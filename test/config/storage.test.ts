@@ -130,11 +130,26 @@ describe('a bucket as storage', () => {
     expect(await faultsOf(s3(keys))).toEqual([expect.stringMatching(message)]);
   });
 
-  it('never shows a password that stands in the endpoint', async () => {
-    const [fault] = await faultsOf(s3('bucket: abc, endpoint: "https://key:secret@minio"'));
-    expect(fault).toContain('needs the URL of an S3-compatible store');
-    expect(fault).not.toContain('secret');
+  it.each([
+    'bucket: abc, endpoint: "https://key:secret@minio"',
+    'bucket: abc, endpoint: "https://key:sec/ret/secret@minio"',
+    'bucket: abc, endpoint: "key:secret@minio"',
+    'bucket: "key:secret@abc"',
+    'bucket: abc, prefix: "/key:secret@abc"',
+  ])('never shows a password that stands where none belongs: {%s}', async (keys) => {
+    const [fault] = await faultsOf(s3(keys));
+    expect(fault).toMatch(/needs /);
+    expect(fault).not.toMatch(/sec/);
   });
+
+  it.each(['s3://key:secret@bucket', 's3://key:sec/ret@bucket', 's3://key:secret/@bucket/'])(
+    'nor one in the store of the command line: %s',
+    async (store) => {
+      const faults = await faultsOf('', { store, upstream: 'http://127.0.0.1:3001/mcp' });
+      expect(faults.join()).toContain('needs the name of a bucket');
+      expect(faults.join()).not.toMatch(/sec|ret@/);
+    },
+  );
 });
 
 describe('storage', () => {

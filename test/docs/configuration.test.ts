@@ -1,6 +1,8 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { canaryKey } from '@mcp-recorder/recording/format/keys';
+import { s3Failure } from '@mcp-recorder/recording/store/s3-failure';
 import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../sidecar/config/load.ts';
 import { configurationJsonSchema } from '../../sidecar/config/problems.ts';
@@ -45,6 +47,15 @@ describe('docs/configuration.md', () => {
     } finally {
       await fs.rm(directory, { recursive: true });
     }
+  });
+});
+
+describe('its example of /status', () => {
+  it('says of a store that is down what the recorder says of one', () => {
+    const { gate } = JSON.parse(/```json\n([^]*?)```/.exec(page)?.[1] ?? '');
+    const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:9000'), { code: 'ECONNREFUSED' });
+    const { code, message, hint } = s3Failure('put', canaryKey(), refused);
+    expect(gate).toMatchObject({ reason: `store_${code}`, message, hint });
   });
 });
 

@@ -1,4 +1,5 @@
 import { canaryKey, isName, parseSegmentKey, segmentKey } from '@mcp-recorder/recording/format/keys';
+import { LONGEST_KEY_BYTES } from '@mcp-recorder/recording/store/s3-location';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -16,10 +17,8 @@ const KEY =
 describe('the key of a segment', () => {
   it('says where, when, which stream and which segment', () => {
     expect(segmentKey(PLACE)).toBe(KEY);
-    expect(segmentKey({ ...PLACE, prefix: 'audit/mcp' })).toBe(`audit/mcp/${KEY}`);
     expect(segmentKey({ ...PLACE, copy: 2 })).toBe(KEY.replace('.jsonl', '.r2.jsonl'));
     expect(canaryKey()).toBe('v1/canary');
-    expect(canaryKey('audit')).toBe('audit/v1/canary');
   });
 
   it('is read back as it was built', () => {
@@ -32,9 +31,8 @@ describe('the key of a segment', () => {
         fc.nat(999_999_999_999),
         fc.nat(9),
         (cluster, namespace, server, segment, copy) => {
-          const place = { ...PLACE, prefix: 'a/v1', cluster, namespace, server, segment, copy };
+          const place = { ...PLACE, cluster, namespace, server, segment, copy };
           expect(parseSegmentKey(segmentKey(place))).toEqual({
-            prefix: 'a/v1',
             cluster,
             namespace,
             server,
@@ -46,6 +44,14 @@ describe('the key of a segment', () => {
           });
         },
       ),
+    );
+  });
+
+  it('is short enough to follow the longest prefix of a store', () => {
+    const name = 'x'.repeat(63);
+    const names = { cluster: name, namespace: name, server: name };
+    expect(segmentKey({ ...PLACE, ...names, segment: 999_999_999_999, copy: 9 })).toHaveLength(
+      LONGEST_KEY_BYTES,
     );
   });
 
@@ -71,9 +77,6 @@ describe('the key of a segment', () => {
       ['segment', -1],
       ['segment', 1e12],
       ['copy', 10],
-      ['prefix', '/absolute'],
-      ['prefix', 'a/../b'],
-      ['prefix', 'a//b'],
     ] as const) {
       expect(() => segmentKey({ ...PLACE, [column]: value }), `${column} ${value}`).toThrow(RangeError);
     }
@@ -82,10 +85,19 @@ describe('the key of a segment', () => {
 
   it.each([
     ['another date than its time', KEY.replace('date=2026-11-21', 'date=2026-11-22')],
+    ['a date that is none', KEY.replaceAll('2026-11-21', '0000-00-00').replaceAll('20261121', '00000000')],
+    [
+      'a day that no month has',
+      KEY.replaceAll('2026-11-21', '2026-02-30').replaceAll('20261121', '20260230'),
+    ],
+    ['a second that is none', KEY.replace('T084000Z', 'T084060Z')],
+    ['an hour that is none', KEY.replace('T084000Z', 'T240000Z')],
     ['a copy numbered 0', KEY.replace('.jsonl', '.r0.jsonl')],
     ['a short number', KEY.replace('000000000041', '41')],
     ['something after it', `${KEY}.tmp`],
     ['another version', KEY.replace('v1/', 'v2/')],
+    ['something before it', `audit/${KEY}`],
+    ['the way to it twice', `v1/segments/backup/${KEY}`],
     ['a missing partition', KEY.replace('cluster=prod/', '')],
   ])('is none with %s', (_, key) => {
     expect(parseSegmentKey(key)).toBeNull();

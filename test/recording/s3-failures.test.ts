@@ -187,6 +187,24 @@ describe('an answer of the store', () => {
   });
 });
 
+describe('a proxy whose URL holds a password', () => {
+  it('is not repeated when that URL can not be used, nor when a message names it', async () => {
+    // Not encoded, so that the host seems to be `user` and the port `hunter2`.
+    vi.stubEnv('HTTP_PROXY', 'http://user:hunter2/more@proxy.invalid:3128');
+    const unusable = await rejects(put(storeWith({ endpoint: 'http://store.invalid' }), 'key', BYTES), {
+      code: 'misconfigured',
+      hint: expect.stringContaining('HTTP_PROXY'),
+    });
+    vi.unstubAllEnvs();
+    faults.once(s3Error(500, 'InternalError', 'no way through http://user:hunt@er2/more@proxy:3128, sorry'));
+    const named = await rejects(put(storeWith(), 'key', BYTES), {
+      message: expect.stringContaining('proxy:3128, sorry'),
+    });
+    for (const failure of [unusable, named])
+      expect(inspect(failure, { depth: 10, showHidden: true, getters: true })).not.toMatch(/hunt|er2|more/);
+  });
+});
+
 describe('AWS, to a reader who may not list', () => {
   it('denies an absent object', async () => {
     faults.once(s3Error(403, 'AccessDenied'));
@@ -364,6 +382,20 @@ describe('the way to the store', () => {
       });
       expect(performance.now() - started).toBeLessThan(2_000);
       expect(proxy.seen).toEqual(['CONNECT store.invalid:443']);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it.each(['http', 'https'])('leads through a proxy that asks for credentials: %s', async (scheme) => {
+    const proxy = await startForwardProxy({ refuses: true });
+    vi.stubEnv(`${scheme.toUpperCase()}_PROXY`, proxy.url);
+    try {
+      await rejects(put(storeWith({ endpoint: `${scheme}://store.invalid` }), 'key', BYTES), {
+        code: 'misconfigured',
+        message: expect.stringContaining('407'),
+        hint: expect.stringContaining('asks for credentials'),
+      });
     } finally {
       await proxy.close();
     }

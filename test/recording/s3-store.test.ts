@@ -14,7 +14,7 @@ import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { spawnProcess } from '../support/child-process.ts';
 import { type Minio, MINIO_BUCKETS, startMinio } from '../support/minio.ts';
-import { type S3Faults, type SeenRequest, s3Error, startS3Faults } from '../support/s3-faults.ts';
+import { type Fault, type S3Faults, type SeenRequest, s3Error, startS3Faults } from '../support/s3-faults.ts';
 import { describeObjectStore, historyOf, keysOf, put, sha256Of } from './object-store-contract.ts';
 
 const BYTES = Buffer.from('some bytes of a recording');
@@ -229,19 +229,44 @@ describe('the history of a key', () => {
     expect(Buffer.from(await store.get('m', undefined, last[0]?.version)).toString()).toBe('first');
   });
 
-  it('puts a deletion of the same second after the objects, and the latest last', async () => {
-    const entry = (name: string, id: string, latest: boolean) =>
-      `<${name}><Key>${prefix}/a</Key><VersionId>${id}</VersionId><IsLatest>${latest}</IsLatest>` +
-      `<LastModified>2026-01-01T00:00:00.000Z</LastModified>${name === 'Version' ? '<Size>1</Size>' : ''}</${name}>`;
-    const body = `<ListVersionsResult><Name>versioned</Name><IsTruncated>false</IsTruncated>${
-      entry('Version', 'v3', true) +
-      entry('DeleteMarker', 'd', false) +
-      entry('Version', 'v2', false) +
-      entry('Version', 'v1', false)
-    }</ListVersionsResult>`;
-    faults.once({ kind: 'answer', answer: { status: 200, body } });
+  /** A page as a store gives it: `v...` are versions, `d...` deletions, each with its second; the first is the latest. */
+  function versionsPage(...entries: [id: string, second: number][]): Fault {
+    const element = ([id, second]: [string, number], n: number) => {
+      const name = id.startsWith('v') ? 'Version' : 'DeleteMarker';
+      return (
+        `<${name}><Key>${prefix}/a</Key>${id === 'v' ? '' : `<VersionId>${id}</VersionId>`}<IsLatest>${n === 0}</IsLatest>` +
+        `<LastModified>2026-01-01T00:00:0${second}.000Z</LastModified>${name === 'Version' ? '<Size>1</Size>' : ''}</${name}>`
+      );
+    };
+    const body = `<ListVersionsResult><Name>versioned</Name><IsTruncated>false</IsTruncated>${entries.map(element).join('')}</ListVersionsResult>`;
+    return { kind: 'answer', answer: { status: 200, body } };
+  }
+
+  async function orderOf(...entries: [id: string, second: number][]) {
+    faults.once(versionsPage(...entries));
     const [found] = await historyOf(storeIn('versioned').history(''));
-    expect(found?.versions.map(({ version }) => version)).toEqual(['v1', 'v2', 'd', 'v3']);
+    return found?.versions.map(({ version }) => version);
+  }
+
+  it('puts a deletion of the same second after the objects, and the latest last', async () => {
+    const order = await orderOf(['v3', 0], ['d', 0], ['v2', 0], ['v1', 0]);
+    expect(order).toEqual(['v1', 'v2', 'd', 'v3']);
+  });
+
+  it('keeps the order in which objects were stored, whatever their times: that of an upload in parts is of its begin', async () => {
+    expect(await orderOf(['v3', 9], ['d2', 7], ['v2', 0], ['v1', 5], ['d1', 4])).toEqual([
+      'd1',
+      'v1',
+      'v2',
+      'd2',
+      'v3',
+    ]);
+    expect(await orderOf(['d1', 9], ['v2', 0], ['v1', 5])).toEqual(['v1', 'v2', 'd1']);
+  });
+
+  it('is not believed when it names several versions and not which', async () => {
+    await expect(orderOf(['v', 1], ['v', 0])).rejects.toMatchObject({ code: 'misconfigured' });
+    expect(await orderOf(['v', 1])).toEqual([null]);
   });
 
   it('is denied to those who may list objects only', async () => {
@@ -272,6 +297,15 @@ describe('a listing', () => {
     await expect(keysOf(storeIn('plain').list(''))).rejects.toMatchObject({
       code: 'misconfigured',
       hint: expect.stringContaining('byte order'),
+    });
+  });
+
+  it('that says that more follows, and not what, is an error, not the end', async () => {
+    const body = `<ListBucketResult><Name>plain</Name><IsTruncated>true</IsTruncated><Contents><Key>${prefix}/a</Key><Size>1</Size></Contents></ListBucketResult>`;
+    faults.once({ kind: 'answer', answer: { status: 200, body } });
+    await expect(keysOf(storeIn('plain').list(''))).rejects.toMatchObject({
+      code: 'misconfigured',
+      message: expect.stringContaining('what follows'),
     });
   });
 

@@ -5,11 +5,17 @@ import type { LineDraft } from '@mcp-recorder/recording/format/line';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
 import { findLastExchange, readExchange } from '@mcp-recorder/recording/read/exchange-reader';
 import { listSessions } from '@mcp-recorder/recording/read/session-list';
-import { listSegments, readSegments, type Unreadable } from '@mcp-recorder/recording/read/store-reader';
+import {
+  listSegments,
+  listSegmentsBackwards,
+  readSegments,
+  type Unreadable,
+} from '@mcp-recorder/recording/read/store-reader';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { toolCall } from './drafts.ts';
+import { put } from './object-store-contract.ts';
 import { ANONYMOUS, type BuiltSegment, createStreamBuilder, store } from './stream-builder.ts';
 
 const FIRST = '01KAH3M8ZK4T9V2B6XN5R0WCEA';
@@ -95,6 +101,20 @@ describe('reading segments', () => {
     await fs.truncate(path.join(root, segments[0].key), 50);
     expect(await textOf()).toEqual([...segments[0].lines, ...segments[1].lines]);
     expect(unreadable).toHaveLength(1);
+  });
+
+  it('does not fetch an object that is larger than any segment', async () => {
+    await fs.truncate(path.join(root, segments[0].key), 64 * 2 ** 20 + 1);
+    const watched: ObjectStore = {
+      ...target,
+      get: (key, ...more) => {
+        expect(key).not.toBe(segments[0].key);
+        return target.get(key, ...more);
+      },
+    };
+    const read = await Array.fromAsync(readSegments(watched, { onUnreadable }), ({ segment }) => segment.key);
+    expect(read).toEqual([segments[1].key]);
+    expect(unreadable[0]?.message).toMatch(/ is damaged: it has 67108865 bytes, more than any segment\.$/);
   });
 
   it('leaves out what is no segment and what was removed meanwhile', async () => {
@@ -221,10 +241,57 @@ describe('reading an exchange', () => {
     await store(target, createStreamBuilder({ stream: newId(), startMs: START_MS + 90_000 }).segment([]));
     expect(await createdLast()).toBe(third);
 
+    for (const date of ['0000-00-00', '2026-11-99', '9999-99-99']) {
+      const key = newer
+        .segment([])
+        .key.replaceAll('2026-11-21', date)
+        .replaceAll('20261121', date.replaceAll('-', ''));
+      await put(target, key, Buffer.from('no segment, and no date'));
+    }
+    expect(await createdLast()).toBe(third);
+
     async function createdLast() {
       await fs.mkdir(path.join(root, 'v1/segments'), { recursive: true });
       return await findLastExchange(target, { onUnreadable });
     }
+  });
+});
+
+describe('the exchange that began last', () => {
+  it('is found behind any number of segments that hold none, as a flood of refused requests leaves them', async () => {
+    const exchange = newId();
+    const builder = createStreamBuilder({ stream: FIRST, startMs: START_MS });
+    const segments = Array.from({ length: 130 }, () => builder.segment([]));
+    const old = createStreamBuilder({ stream: SECOND, startMs: START_MS - 60_000 });
+    await store(target, old.segment(toolCall({ exchange })), ...segments);
+    expect(await findLastExchange(target, { onUnreadable })).toBe(exchange);
+  });
+});
+
+describe('listing from the newest', () => {
+  it('begins with few servers at a time, however many there are', async () => {
+    const builders = Array.from({ length: 60 }, (_, n) =>
+      createStreamBuilder({ stream: newId(), startMs: START_MS + n * 1_000, server: `server-${n}` }),
+    );
+    await store(target, ...builders.map((builder) => builder.segment([])));
+    let asking = 0;
+    let most = 0;
+    const counted: ObjectStore = {
+      ...target,
+      async *history(...asked) {
+        asking += 1;
+        most = Math.max(most, asking);
+        const objects = target.history(...asked)[Symbol.asyncIterator]();
+        const first = await objects.next();
+        asking -= 1;
+        for (let next = first; next.done !== true; next = await objects.next()) yield next.value;
+      },
+    };
+    const found = await Array.fromAsync(listSegmentsBackwards(counted), ({ place }) => place.second);
+    expect(found).toHaveLength(60);
+    expect(found).toEqual(found.toSorted().toReversed());
+    expect(most).toBeGreaterThan(8);
+    expect(most).toBeLessThanOrEqual(16);
   });
 });
 
@@ -280,6 +347,26 @@ describe('listing sessions', () => {
       ['aaa', null, 'h:11'],
       ['aaa', 'ada', 'h:11'],
     ]);
+  });
+
+  it.each([
+    ['back', '2026-11-21T07:45:00'],
+    ['forward', '2026-11-21T09:35:00'],
+  ])('finds what was recorded after the clock was set %s within a segment', async (_, then) => {
+    const built = createStreamBuilder({ stream: FIRST, startMs: START_MS }).segment(
+      toolCall({ exchange: newId(), session: SESSION }),
+    );
+    const lines = built.lines.map((line, n) => (n === 0 ? line : line.replace('2026-11-21T08:40:00', then)));
+    await store(target, { ...built, lines });
+    const between = { since: `${then}.000000Z`, until: `${then}.500000Z` };
+    expect(await listSessions(target, { onUnreadable, between })).toMatchObject([{ exchanges: 1 }]);
+    expect(await findLastExchange(target, { onUnreadable, between })).not.toBeNull();
+  });
+
+  it('takes an end at the end of all times', async () => {
+    await store(target, createStreamBuilder({ stream: FIRST, startMs: START_MS }).segment([]));
+    const between = { since: null, until: '9999-12-31T23:59:59.999999Z' };
+    expect(await listSessions(target, { onUnreadable, between })).toEqual([]);
   });
 
   it('joins a session over streams, as after a restart', async () => {

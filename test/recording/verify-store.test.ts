@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { verifyStore } from '@mcp-recorder/recording/read/verify-store';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
-import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
+import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { toolCall } from './drafts.ts';
 import { type BuiltSegment, createStreamBuilder, objectOf, store } from './stream-builder.ts';
@@ -185,6 +185,68 @@ describe('verifying a store', () => {
       { code: 'foreign_object', message: expect.stringContaining('v1/segments/cluster=local/notes.txt') },
     ]);
     expect(report.explained).toBe(false);
+  });
+
+  it('names segments that were moved elsewhere in the store, whatever lies before their key', async () => {
+    const [first, second, last] = closedStream() as [BuiltSegment, BuiltSegment, BuiltSegment];
+    const moved = `v1/segments/backup/${second.key}`;
+    await store(target, first, last, { ...second, key: moved });
+    const hidden = `v1/segments/.x/${second.key}`;
+    const report = await verifyStore({
+      ...target,
+      async *history(prefix, options) {
+        // No directory store lists it; a bucket does.
+        yield { key: hidden, versions: [{ version: null, kind: 'object', size: 1, time: null }] };
+        yield* target.history(prefix, options);
+      },
+    });
+    expect(report.findings.map(({ code }) => code)).toEqual(['foreign_object', 'foreign_object']);
+    expect(report.findings.map(({ message }) => message).join('\n')).toContain(moved);
+    expect(report.streams[0]?.findings).toMatchObject([{ code: 'missing_segment', segment: 1 }]);
+  });
+
+  it('calls damaged what the store lists and will not give, and goes on', async () => {
+    const segments = closedStream();
+    await store(target, ...segments);
+    const refusing: ObjectStore = {
+      ...target,
+      async get(key, ...more) {
+        if (key === segments[1]?.key) throw new StoreError('invalid', 'get', key, 'Can not be read so.');
+        return await target.get(key, ...more);
+      },
+    };
+    const report = await verifyStore(refusing);
+    expect(report.streams[0]?.findings).toMatchObject([
+      { code: 'damaged', segment: 1, message: expect.stringContaining('the store does not give it') },
+    ]);
+  });
+
+  it('fetches nothing that is larger than any segment, be it there twice', async () => {
+    const segments = closedStream();
+    await store(target, ...segments);
+    const size = 64 * 2 ** 20 + 1;
+    const report = await verifyStore({
+      ...target,
+      async *history(...asked) {
+        for await (const object of target.history(...asked)) {
+          const versions = ['1', '2'].map((version) => ({
+            version,
+            kind: 'object' as const,
+            size,
+            time: null,
+          }));
+          yield object.key === segments[1]?.key ? { ...object, versions } : object;
+        }
+      },
+      async get(key, ...more) {
+        expect(key).not.toBe(segments[1]?.key);
+        return await target.get(key, ...more);
+      },
+    });
+    expect(report.streams[0]?.findings).toMatchObject([
+      { code: 'overwritten', message: expect.stringContaining('could not be compared') },
+      { code: 'damaged', message: expect.stringContaining('more than any segment') },
+    ]);
   });
 
   it('finds objects that arrive while it reads', async () => {

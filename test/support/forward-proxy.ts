@@ -11,13 +11,21 @@ export interface ForwardProxy {
   close(): Promise<void>;
 }
 
-/** @param silent take connections and requests, and never answer */
-export async function startForwardProxy({ silent = false } = {}): Promise<ForwardProxy> {
+/**
+ * @param options.silent take connections and requests, and never answer
+ * @param options.refuses answer everything with 407
+ */
+export async function startForwardProxy({ silent = false, refuses = false } = {}): Promise<ForwardProxy> {
   const seen: string[] = [];
   const sockets = new Set<Socket>();
   const server = http.createServer((inbound, outbound) => {
     seen.push(`${inbound.method} ${inbound.url}`);
     if (silent) return;
+    if (refuses) {
+      outbound.writeHead(407, { 'proxy-authenticate': 'Basic' });
+      outbound.end();
+      return;
+    }
     const request = http.request(inbound.url ?? '', { method: inbound.method, headers: inbound.headers });
     request.on('response', (upstream) => {
       outbound.writeHead(upstream.statusCode ?? 0, upstream.rawHeaders);
@@ -29,6 +37,10 @@ export async function startForwardProxy({ silent = false } = {}): Promise<Forwar
   server.on('connect', (inbound, client: Socket, head) => {
     seen.push(`CONNECT ${inbound.url}`);
     if (silent) return;
+    if (refuses) {
+      client.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
     const { hostname, port } = new URL(`tcp://${inbound.url}`);
     const target = connect(Number(port), hostname, () => {
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
