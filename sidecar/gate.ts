@@ -6,7 +6,8 @@
  * gate. The disk here counts at once, both ways.
  */
 import type { StoreErrorCode } from '@mcp-recorder/recording/store/object-store';
-import { type Obstacle, OBSTACLE_HINTS } from './spool/append-queue.ts';
+import { OBSTACLE_HINTS } from './spool/append-queue.ts';
+import type { Obstacle } from './spool/spool.ts';
 
 /** What is wrong with the way to the store; `store_lag`: uploads work, and are too slow. */
 export type StoreReason = `store_${Exclude<StoreErrorCode, 'not_found'>}` | 'store_lag';

@@ -22,8 +22,7 @@ import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
 import { createReport, type DrainReport } from './report.ts';
-import type { AckPolicy } from './spool/acks.ts';
-import type { LineTail, Spool } from './spool/spool.ts';
+import type { AckPolicy, LineTail, Spool } from './spool/spool.ts';
 import { createStatusServer } from './status.ts';
 
 export type { DrainReport, RecorderParts };

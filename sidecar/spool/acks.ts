@@ -3,10 +3,7 @@
  * confirmed is waiting, and who waits for that.
  * Invariant: waiters are answered in the order in which they came, whatever their answer is.
  */
-import { type Durable, type SealedObject, SpoolError } from './spool.ts';
-
-/** What becomes of those who wait for the store: they wait, are let go with what the disk has, or are refused. */
-export type AckPolicy = { kind: 'wait' } | { kind: 'pass' } | { kind: 'refuse'; message: string };
+import { type AckPolicy, type Durable, type SealedObject, SpoolError } from './spool.ts';
 
 export interface Acks {
   /** Every line with `seq` below this is on disk. */

@@ -3,7 +3,7 @@
  * Invariant: every append is answered once. While the spool can't be written only closing appends are kept, and of those only so many
  * bytes; all others are refused.
  */
-import { type Durable, type LineTail, SpoolError } from './spool.ts';
+import { type Durable, type LineTail, type Obstacle, SpoolError } from './spool.ts';
 
 /** One append on its way. */
 export interface Pending {
@@ -16,12 +16,6 @@ export interface Pending {
   synced: number;
   /** Set when it was refused after its turn came. */
   error: SpoolError | null;
-}
-
-/** Why the spool takes nothing. */
-export interface Obstacle {
-  reason: 'spool_full' | 'spool_failed' | 'spool_damaged';
-  message: string;
 }
 
 /** What a person can do about each. */

@@ -10,14 +10,14 @@ import { randomBytes, type KeyObject } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PreviousStream, SealHow } from '@mcp-recorder/recording/format/line';
 import type { Clock } from '@mcp-recorder/recording/format/time';
-import { createAppendQueue, lost, type Obstacle, type Pending, refusal } from './append-queue.ts';
+import { createAppendQueue, lost, type Pending, refusal } from './append-queue.ts';
 import { createBatch } from './batch.ts';
 import type { SpoolFiles } from './files.ts';
 import { FRAME_HEAD_BYTES, SALT_BYTES, saltCrc } from './frame.ts';
 import { createLineWriter, type OpenFields } from './line-writer.ts';
 import { createNextFile, obstacleOf } from './next-file.ts';
 import { backoffMs, untilDone } from './retry.ts';
-import { type Durable, type LineTail, SpoolError } from './spool.ts';
+import { type Durable, type LineTail, type Obstacle, SpoolError } from './spool.ts';
 
 export interface CommitLimits {
   /** A segment is sealed once it holds so many bytes. */

@@ -2,7 +2,7 @@
  * Owns getting the file of the next segment ready before it is needed, and trying again while that fails.
  * Invariant: at most one file is ready or being made ready, so that none is forgotten.
  */
-import type { Obstacle } from './append-queue.ts';
+import type { Obstacle } from './spool.ts';
 import { backoffMs } from './retry.ts';
 
 export interface ReadyFile {

@@ -7,7 +7,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { PreviousStream } from '@mcp-recorder/recording/format/line';
 import type { Clock } from '@mcp-recorder/recording/format/time';
 import { createAcks } from './acks.ts';
-import type { Obstacle } from './append-queue.ts';
 import { claimDirectory, unusable } from './claim.ts';
 import { type Commit, type CommitLimits, createCommit } from './commit.ts';
 import type { SpoolFiles } from './files.ts';
@@ -22,7 +21,7 @@ import { createSalvage } from './salvage.ts';
 import { createSealer } from './sealer.ts';
 import { createSegmentFiles } from './segment-files.ts';
 import { SegmentDamage } from './segment-lines.ts';
-import type { Durable, LineTail, SealedObject, Spool } from './spool.ts';
+import type { Durable, LineTail, Obstacle, SealedObject, Spool } from './spool.ts';
 import { createSpace } from './space.ts';
 
 export interface SpoolOptions {

@@ -4,8 +4,6 @@
  * `ObjectStorage`, only after the object store has confirmed them too, unless the policy says `pass` or the append is a closing one.
  */
 import type { SealHow } from '@mcp-recorder/recording/format/line';
-import type { AckPolicy } from './acks.ts';
-import type { Obstacle } from './append-queue.ts';
 
 /** A line encoded except for its head: JSON text from `,"type":` to the closing brace, without line feed. */
 export type LineTail = string;
@@ -36,6 +34,15 @@ export interface AppendOptions {
   /** Closes something that began before (`end`, `result`, `gap`, `denied`): may use the reserve that is kept for it. */
   closing?: boolean;
 }
+
+/** Why the spool takes nothing. */
+export interface Obstacle {
+  reason: 'spool_full' | 'spool_failed' | 'spool_damaged';
+  message: string;
+}
+
+/** What becomes of those who wait for the store: they wait, are let go with what the disk has, or are refused. */
+export type AckPolicy = { kind: 'wait' } | { kind: 'pass' } | { kind: 'refuse'; message: string };
 
 /** Positions in this process's stream. */
 export interface Watermarks {
