@@ -2,7 +2,7 @@
  * What callers, probes and the recording see while the store is in trouble, for both commit modes and both answers to failure.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { createMoodyStore, type MoodyStore } from '../support/moody-store.ts';
+import { createMoodyStore, type Mood, type MoodyStore } from '../support/moody-store.ts';
 import { eventually } from '../support/poll.ts';
 import { connectRaw, listenRaw, type RawConnection, type RawServer } from '../support/raw-http.ts';
 import {
@@ -25,7 +25,7 @@ let server: RawServer;
 let recorder: TestRecorder;
 let clients: RawConnection[] = [];
 
-async function begin(recording: TestRecorderOptions['recording']): Promise<void> {
+async function begin(recording: TestRecorderOptions['recording'], mood: Mood = 'well'): Promise<void> {
   held = createHeldFiles();
   server = await listenRaw();
   recorder = await startTestRecorder({
@@ -34,6 +34,7 @@ async function begin(recording: TestRecorderOptions['recording']): Promise<void>
     recording: { maxUploadLagMs: LAG_MS, ...recording },
     wrapStore(real) {
       moody = createMoodyStore(real);
+      moody.be(mood);
       return moody.store;
     },
   });
@@ -147,6 +148,21 @@ describe('with a store that takes connections and answers nothing', () => {
 });
 
 describe('with a store that refuses', () => {
+  it('starts closed, says why, and opens when the store takes something for the first time', async () => {
+    await begin({ maxUploadLagMs: 30_000 }, 'down');
+    const closed = await gate('Closed');
+    expect(closed.gate).toMatchObject({ reason: 'store_unreachable', hint: 'Start it.' });
+    expect(closed.store).toMatchObject({ immutability: null, last_success: null });
+    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(200);
+    expect((await refusedCall()).startLine).toContain('503');
+    moody.be('well');
+    await gate('Open');
+    await eventually(async () => (await status()).store['immutability'] === 'Conditional', {
+      withinMs: 2_000,
+    });
+    expect(await answeredCall()).toContain('200');
+  });
+
   it('says Degraded at once and why, with what to do, and Closed at the bound', async () => {
     await begin({ maxUploadLagMs: 3_000 });
     moody.be('down');
