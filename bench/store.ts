@@ -16,7 +16,7 @@ import { startCandidate } from './candidates.ts';
 import { measureDisk } from './disk.ts';
 import { runLoad, writeScript } from './load.ts';
 import { startBackEnd } from './nginx.ts';
-import { cpuUs, pinSelf, stopAll, stopOnSignals } from './processes.ts';
+import { cpuUs, pause, pinSelf, stopAll, stopOnSignals, untilQuiet } from './processes.ts';
 import { quantile } from './report.ts';
 import { exchanges } from './traffic.ts';
 
@@ -68,13 +68,13 @@ async function measure(store: Minio): Promise<boolean> {
   const latency = await measureLatency(store, backEnd.port, traffic);
   const saturation = await measureSaturation(store, backEnd.port, traffic, Number(flags.seconds));
   fs.writeFileSync(path.join(OUTPUT, 'store.json'), `${JSON.stringify({ latency, saturation }, null, 2)}\n`);
-  const { putUs, syncUs, directUs, recordedUs, rps } = latency;
+  const { putUs, syncUs, directUs, spooledUs, recordedUs, rps } = latency;
   const added = recordedUs - directUs;
   const bound = 2 * putUs + 2 * syncUs;
   const keepsUp = saturation.maxLagMs <= LAG_BOUND_MS && saturation.states.join() === 'Open';
   process.stdout.write(
     `one PUT of ${PUT_BYTES} B: p50 ${putUs.toFixed(0)} us; 2 KB written and fdatasynced: p50 ${syncUs.toFixed(0)} us\n` +
-      `${CALLERS} callers, commit ObjectStorage: ${rps.toFixed(0)} req/s, p50 ${recordedUs} us beside ${directUs} us without a proxy\n` +
+      `${CALLERS} callers, commit ObjectStorage: ${rps.toFixed(0)} req/s, p50 ${recordedUs} us beside ${spooledUs} us with commit Spool and ${directUs} us without a proxy\n` +
       `${added <= bound ? 'met   ' : 'MISSED'} p50 added: ${added.toFixed(0)} us, bound ${bound.toFixed(0)} us (two PUTs and two fdatasyncs)\n` +
       `${CALLERS} callers for ${flags.seconds} s, commit Spool: ${saturation.rps.toFixed(0)} req/s, ${saturation.cpuUsPerExchange.toFixed(1)} us CPU an exchange, gate ${saturation.states.join(', ')}\n` +
       `${keepsUp ? 'met   ' : 'MISSED'} lag of the store at saturation: at most ${saturation.maxLagMs} ms, at the end ${saturation.lastLagMs} ms, bound ${LAG_BOUND_MS} ms\n`,
@@ -84,32 +84,46 @@ async function measure(store: Minio): Promise<boolean> {
 
 /** Medians over rounds in which disk, store, no proxy and recorder take turns. */
 async function measureLatency(store: Minio, upstreamPort: number, traffic: ReturnType<typeof exchanges>) {
-  const recorder = await startRecorder(store, upstreamPort, 'recorder-s3-commit');
-  const direct = path.join(directory, 'direct.lua');
-  const recorded = path.join(directory, 'recorded.lua');
-  writeScript(direct, traffic, `127.0.0.1:${upstreamPort}`);
-  writeScript(recorded, traffic, `127.0.0.1:${recorder.port}`);
-  const load = (script: string, port: number, seconds = SECONDS) =>
-    runLoad(LOAD_CORE, { script, port, connections: CALLERS, seconds });
-  await load(recorded, recorder.port, WARM_UP_SECONDS);
-  const rounds: Record<'putUs' | 'syncUs' | 'directUs' | 'recordedUs' | 'p99Us' | 'rps', number>[] = [];
+  const load = async (port: number, seconds = SECONDS) => {
+    const script = path.join(directory, `${port}.lua`);
+    writeScript(script, traffic, `127.0.0.1:${port}`);
+    const seen = await runLoad(LOAD_CORE, { script, port, connections: CALLERS, seconds });
+    if (seen.errors > 0) throw new Error(`${seen.errors} requests to port ${port} failed`);
+    return seen;
+  };
+  /** One that is not measured does nothing, not even look at the store. */
+  const loadRecorder = async ({ pid, port }: Recorder, seconds = SECONDS) => {
+    pause(pid, false);
+    const seen = await load(port, seconds);
+    await untilQuiet(pid, 20_000);
+    pause(pid, true);
+    return seen;
+  };
+  const spooling = await startRecorder(store, upstreamPort, 'recorder-s3');
+  const committing = await startRecorder(store, upstreamPort, 'recorder-s3-commit');
+  for (const recorder of [spooling, committing]) await loadRecorder(recorder, WARM_UP_SECONDS);
+  const rounds: Record<
+    'putUs' | 'syncUs' | 'directUs' | 'spooledUs' | 'recordedUs' | 'p99Us' | 'rps',
+    number
+  >[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const puts = await measurePuts(store);
     const syncs = await measureDisk(PROXY_CORE, directory, SYNCS);
-    const without = await load(direct, upstreamPort);
-    const through = await load(recorded, recorder.port);
-    if (through.errors > 0) throw new Error(`${through.errors} requests through the recorder failed`);
+    const without = await load(upstreamPort);
+    const spooled = await loadRecorder(spooling);
+    const through = await loadRecorder(committing);
     rounds.push({
       putUs: quantile(puts, 0.5),
       syncUs: quantile(syncs, 0.5),
       directUs: without.p50Us,
+      spooledUs: spooled.p50Us,
       recordedUs: through.p50Us,
       p99Us: through.p99Us,
       rps: through.requests / (through.durationUs / 1e6),
     });
     process.stderr.write(`round ${round + 1}/${ROUNDS}  ${JSON.stringify(rounds.at(-1))}\n`);
   }
-  await recorder.stop();
+  for (const recorder of [spooling, committing]) await recorder.stop();
   const median = (of: keyof (typeof rounds)[number]) =>
     quantile(
       rounds.map((round) => round[of]),
@@ -119,6 +133,7 @@ async function measureLatency(store: Minio, upstreamPort: number, traffic: Retur
     putUs: median('putUs'),
     syncUs: median('syncUs'),
     directUs: median('directUs'),
+    spooledUs: median('spooledUs'),
     recordedUs: median('recordedUs'),
     p99Us: median('p99Us'),
     rps: median('rps'),
