@@ -51,6 +51,8 @@ export interface GateOptions {
 
 export interface Gate {
   readonly current: GateState;
+  /** Whether the spool takes lines, whatever the store does. */
+  readonly spoolWorks: boolean;
   /** What keeps the spool from being written, or null. */
   observeSpool(obstacle: Obstacle | { reason: 'spool_stalled'; message: string } | null): void;
   observeStore(health: StoreHealth): void;
@@ -161,6 +163,9 @@ export function createGate(options: GateOptions): Gate {
   return {
     get current() {
       return current;
+    },
+    get spoolWorks() {
+      return spool === null;
     },
     observeSpool(obstacle) {
       spool = obstacle;

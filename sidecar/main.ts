@@ -139,7 +139,7 @@ export async function startRecorder(
   });
   const denialTimer = setInterval(() => {
     // While nothing can be written they are counted on: as lines they would take the room that is kept for ends.
-    if (gate.current.state !== 'Open' && gate.current.state !== 'Degraded') return;
+    if (!gate.spoolWorks) return;
     if (denials.waiting) appendUncarried(denials.take());
     // Its answer may have become a stream only now.
     cutUnrecorded();
