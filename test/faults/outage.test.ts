@@ -86,4 +86,4 @@ test('an outage at full load fills the spool up to its limit, and nothing else',
   expect(spoolMiB).toBeLessThanOrEqual(SIZE_LIMIT_MIB);
   expect(rssMiB).toBeLessThan(RSS_LIMIT_MIB);
   expect((await lane.finish()).violations).toEqual([]);
-}, 240_000);
+}, 240_000 + OUTAGE_MS);
