@@ -13,6 +13,7 @@ import { bucketOf } from './lane-stores.ts';
 const SIZE_LIMIT_MIB = 96;
 const RSS_LIMIT_MIB = 400;
 const OUTAGE_MS = Number(process.env['OUTAGE_SECONDS'] ?? 15) * 1_000;
+const TIMEOUT_MS = 240_000 + OUTAGE_MS;
 /** Log lines a minute, all kinds together. */
 const LINES_PER_MINUTE = 60;
 
@@ -86,4 +87,4 @@ test('an outage at full load fills the spool up to its limit, and nothing else',
   expect(spoolMiB).toBeLessThanOrEqual(SIZE_LIMIT_MIB);
   expect(rssMiB).toBeLessThan(RSS_LIMIT_MIB);
   expect((await lane.finish()).violations).toEqual([]);
-}, 240_000 + OUTAGE_MS);
+}, TIMEOUT_MS);
