@@ -11,7 +11,7 @@ import type { Obstacle } from './spool/spool.ts';
 
 /** What is wrong with the way to the store; `store_lag`: uploads work, and are too slow. */
 export type StoreReason = `store_${Exclude<StoreErrorCode, 'not_found'>}` | 'store_lag';
-export type GateReason = 'starting' | 'drained' | 'spool_stalled' | Obstacle['reason'] | StoreReason;
+export type GateReason = 'starting' | 'drained' | Obstacle['reason'] | StoreReason;
 
 export interface GateCause {
   reason: GateReason;
@@ -54,7 +54,7 @@ export interface Gate {
   /** Whether the spool takes lines, whatever the store does. */
   readonly spoolWorks: boolean;
   /** What keeps the spool from being written, or null. */
-  observeSpool(obstacle: Obstacle | { reason: 'spool_stalled'; message: string } | null): void;
+  observeSpool(obstacle: Obstacle | null): void;
   observeStore(health: StoreHealth): void;
   /** Nothing begins any more. */
   drained(): void;
@@ -65,8 +65,6 @@ export const DEGRADED_SHARE = 0.5;
 /** A better state must have lasted so long before it is believed (ms). */
 export const SETTLE_MS = 1_000;
 
-const STALL_HINT =
-  'The disk under the spool directory does not answer: look at the kernel log. Calls wait until it does.';
 const STARTING: GateCause = {
   reason: 'starting',
   message: 'the recorder is starting: the store has not answered yet',
@@ -86,7 +84,7 @@ export function isShared({ reason }: GateCause): boolean {
 /** A gate that is closed (`starting`) until spool and store have been observed. */
 export function createGate(options: GateOptions): Gate {
   const { maxUploadLagMs, onFailure, onChange, nowMs } = options;
-  let spool: Obstacle | { reason: 'spool_stalled'; message: string } | null = null;
+  let spool: Obstacle | null = null;
   let store: StoreHealth | null = null;
   let isDrained = false;
   /** How bad the store is held to be: 0 well, 1 in trouble, 2 past its bound. */
@@ -184,8 +182,8 @@ export function createGate(options: GateOptions): Gate {
 }
 
 /** A fault of this machine's disk, for people. */
-export function spoolCause({ reason, message }: NonNullable<Parameters<Gate['observeSpool']>[0]>): GateCause {
-  return { reason, message, hint: reason === 'spool_stalled' ? STALL_HINT : OBSTACLE_HINTS[reason] };
+export function spoolCause({ reason, message }: Obstacle): GateCause {
+  return { reason, message, hint: OBSTACLE_HINTS[reason] };
 }
 
 /** A spool that is full because the store takes nothing is the store's fault, and shared with all other pods. */

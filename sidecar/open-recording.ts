@@ -214,9 +214,9 @@ function ownCause({ stuck, diskWaitMs, lagMs }: SpoolStatus, unready: boolean): 
   return spoolCause({ reason: 'spool_stalled', message });
 }
 
-function stalled(diskWaitMs: number) {
+function stalled(diskWaitMs: number): Obstacle {
   const message = `the disk under the spool has not answered for ${Math.round(diskWaitMs / 1000)} s`;
-  return { reason: 'spool_stalled' as const, message };
+  return { reason: 'spool_stalled', message };
 }
 
 function openStore(storage: Storage): ObjectStore {

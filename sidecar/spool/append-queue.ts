@@ -24,6 +24,8 @@ export const OBSTACLE_HINTS: Readonly<Record<Obstacle['reason'], string>> = {
     'Uploads must free space: look at the store first. Else raise recording.spool.sizeLimit, or free the disk under the spool directory.',
   spool_failed:
     'Look at the disk under the spool directory (kernel log). The recorder tries again by itself with a new file.',
+  spool_stalled:
+    'The disk under the spool directory does not answer: look at the kernel log. Calls wait until it does.',
   spool_damaged:
     'The disk gave back other bytes than it was given (kernel log). Restart the recorder: the next start sets the segment aside, names it as lost, and goes on.',
 };

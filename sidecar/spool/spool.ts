@@ -37,7 +37,7 @@ export interface AppendOptions {
 
 /** Why the spool takes nothing. */
 export interface Obstacle {
-  reason: 'spool_full' | 'spool_failed' | 'spool_damaged';
+  reason: 'spool_full' | 'spool_failed' | 'spool_stalled' | 'spool_damaged';
   message: string;
 }
 
