@@ -109,6 +109,7 @@ async function startIn(
 ): Promise<ControlPlane> {
   const [etcdPort, peerPort, port] = [await steadyPort(), await steadyPort(), await steadyPort()];
   const etcdOrigin = `http://127.0.0.1:${etcdPort}`;
+  const peerOrigin = `http://127.0.0.1:${peerPort}`;
   const authority = await createAuthority(path.join(folder, 'certificates'));
   await authority.issue('server', '/CN=kube-apiserver', 'IP:127.0.0.1,DNS:localhost');
   await authority.key('accounts');
@@ -116,11 +117,13 @@ async function startIn(
   const etcd = await startProcess({
     program: programs.etcd,
     args: [
-      ...['--data-dir', path.join(folder, 'etcd'), '--unsafe-no-fsync'],
-      ...['--listen-client-urls', etcdOrigin, '--advertise-client-urls', etcdOrigin],
-      ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`],
-      ...['--initial-advertise-peer-urls', `http://127.0.0.1:${peerPort}`],
-      ...['--initial-cluster', `default=http://127.0.0.1:${peerPort}`],
+      `--data-dir=${path.join(folder, 'etcd')}`,
+      '--unsafe-no-fsync',
+      `--listen-client-urls=${etcdOrigin}`,
+      `--advertise-client-urls=${etcdOrigin}`,
+      `--listen-peer-urls=${peerOrigin}`,
+      `--initial-advertise-peer-urls=${peerOrigin}`,
+      `--initial-cluster=default=${peerOrigin}`,
     ],
     ready: /ready to serve client requests/,
   });
