@@ -97,6 +97,8 @@ describe('the import rules', () => {
       importsOf(file).some((target) => fileModules.test(target)),
     );
     expect(users.sort()).toEqual([
+      // Reads what is mounted, and writes nothing.
+      'sidecar/config/delivered.ts',
       'sidecar/config/load.ts',
       'sidecar/spool/files.ts',
       'sidecar/spool/lock.ts',
