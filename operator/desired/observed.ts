@@ -35,7 +35,12 @@ export interface LinkAnswer {
 
 /** The part of the sidecar's status that decides conditions. */
 export interface LinkStatus {
-  gate: { state: 'Open' | 'Degraded' | 'Closed' | 'FailOpen'; reason: string | null; message: string | null; hint: string | null };
+  gate: {
+    state: 'Open' | 'Degraded' | 'Closed' | 'FailOpen';
+    reason: string | null;
+    message: string | null;
+    hint: string | null;
+  };
   stream: string;
   draining: boolean;
   version: string;
