@@ -89,7 +89,13 @@ onCluster('adoption', () => {
       recordedServer(namespace, 'relocated', 'relocated', {
         traffic: {
           mode: 'Relocate',
-          relocate: { port: 18080, env: [{ name: 'PORT', value: '18080' }, { name: 'HOST', value: '127.0.0.1' }] },
+          relocate: {
+            port: 18080,
+            env: [
+              { name: 'PORT', value: '18080' },
+              { name: 'HOST', value: '127.0.0.1' },
+            ],
+          },
         },
       }),
     );
@@ -118,14 +124,24 @@ onCluster('adoption', () => {
   });
 
   it('names what it can not make anew', async () => {
-    const { stdout } = await kubectl(['get', 'deployment', 'rolling', '-n', namespace, '-o', 'jsonpath={.spec.template.spec}']);
+    const { stdout } = await kubectl([
+      'get',
+      'deployment',
+      'rolling',
+      '-n',
+      namespace,
+      '-o',
+      'jsonpath={.spec.template.spec}',
+    ]);
     await apply({
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name: 'naked', namespace, labels: { app: 'naked' } },
       spec: JSON.parse(stdout),
     });
-    await kubectl(['wait', '-n', namespace, '--for=condition=Ready', 'pod/naked', '--timeout=60s'], { timeoutMs: 70_000 });
+    await kubectl(['wait', '-n', namespace, '--for=condition=Ready', 'pod/naked', '--timeout=60s'], {
+      timeoutMs: 70_000,
+    });
     await apply(recordedServer(namespace, 'naked', 'naked'));
     const said = await waitFor(
       'the naked pod is named',

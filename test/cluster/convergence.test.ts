@@ -28,7 +28,11 @@ onCluster('convergence', () => {
   let namespace: string;
 
   const leader = async (): Promise<string> => {
-    const lease = await getJson<KubernetesObject & { spec: { holderIdentity?: string } }>('lease', RELEASE, OPERATOR_NAMESPACE);
+    const lease = await getJson<KubernetesObject & { spec: { holderIdentity?: string } }>(
+      'lease',
+      RELEASE,
+      OPERATOR_NAMESPACE,
+    );
     return lease.spec.holderIdentity ?? '';
   };
   const targets = async (name: string) =>
@@ -57,7 +61,11 @@ onCluster('convergence', () => {
     await deployEverything(namespace, 'restarted-api', { replicas: 2 });
     await apply(recordedServer(namespace, 'restarted-api', 'restarted-api'));
     await signalComponent('kube-apiserver', 'KILL');
-    await waitFor('the API server is back', async () => (await kubectl(['get', '--raw', '/readyz'], { mayFail: true })).stdout === 'ok', { deadlineMs: 60_000 });
+    await waitFor(
+      'the API server is back',
+      async () => (await kubectl(['get', '--raw', '/readyz'], { mayFail: true })).stdout === 'ok',
+      { deadlineMs: 60_000 },
+    );
     await waitForReady(namespace, 'restarted-api');
     expect(await targets('restarted-api')).toEqual([9080]);
   });
@@ -68,19 +76,38 @@ onCluster('convergence', () => {
     await waitForReady(namespace, name);
     const before = await count();
     for (let i = 1; i <= 50; i++) {
-      await kubectl(['patch', 'rms', name, '-n', namespace, '--type=merge', '-p', JSON.stringify({ spec: { recording: { maxRequestBytes: `${i}Mi` } } })]);
+      await kubectl([
+        'patch',
+        'rms',
+        name,
+        '-n',
+        namespace,
+        '--type=merge',
+        '-p',
+        JSON.stringify({ spec: { recording: { maxRequestBytes: `${i}Mi` } } }),
+      ]);
     }
-    await waitFor('the ConfigMap has the last edit', async () => {
-      const { data } = await getJson<KubernetesObject & { data: Record<string, string> }>('configmap', `${name}-mcp-recorder`, namespace);
-      return /maxRequestBytes: "?(50Mi|52428800)/.test(data['config.yaml'] ?? '');
-    }, { deadlineMs: 30_000 });
+    await waitFor(
+      'the ConfigMap has the last edit',
+      async () => {
+        const { data } = await getJson<KubernetesObject & { data: Record<string, string> }>(
+          'configmap',
+          `${name}-mcp-recorder`,
+          namespace,
+        );
+        return /maxRequestBytes: "?(50Mi|52428800)/.test(data['config.yaml'] ?? '');
+      },
+      { deadlineMs: 30_000 },
+    );
     await waitForReady(namespace, name, 150_000);
     const edited = await count();
     // A world at rest: what the operator asks for now, it would ask for ever.
     const restMs = 15_000;
     await new Promise((resolve) => setTimeout(resolve, restMs));
     const rested = await count();
-    process.stdout.write(`calls of the API: ${edited - before} for fifty edits and until Ready, ${rested - edited} in ${restMs / 1000} s of rest\n`);
+    process.stdout.write(
+      `calls of the API: ${edited - before} for fifty edits and until Ready, ${rested - edited} in ${restMs / 1000} s of rest\n`,
+    );
     expect(rested - edited).toBeLessThan(200);
   });
 
@@ -90,18 +117,30 @@ onCluster('convergence', () => {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { name, namespace, labels: { app: name } },
-      spec: { selector: { app: name }, sessionAffinity: 'ClientIP', ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+      spec: {
+        selector: { app: name },
+        sessionAffinity: 'ClientIP',
+        ports: [{ name: 'http', port: 80, targetPort: 8080 }],
+      },
     };
     await apply(manifest);
     expect(await targets(name)).toEqual([9080]);
     await kubectl(['replace', '-f', '-'], { stdin: JSON.stringify(manifest) });
-    await waitFor('the Service leads to the recorder', async () => (await targets(name))[0] === 9080, { deadlineMs: 30_000 });
+    await waitFor('the Service leads to the recorder', async () => (await targets(name))[0] === 9080, {
+      deadlineMs: 30_000,
+    });
     await waitForReady(namespace, name);
   });
 
   it('of two resources on one pod the older wins, and the other says Conflict', async () => {
     await apply(recordedServer(namespace, 'second', 'handed-over'));
-    const second = await waitForCondition(namespace, 'second', 'Ready', { status: 'False', reason: 'Conflict' }, 60_000);
+    const second = await waitForCondition(
+      namespace,
+      'second',
+      'Ready',
+      { status: 'False', reason: 'Conflict' },
+      60_000,
+    );
     expect(describeConditions(second)).toContain('handed-over');
     expect(conditionOf(await getRecorded(namespace, 'handed-over'), 'Ready')?.status).toBe('True');
     await kubectl(['delete', 'rms', 'second', '-n', namespace, '--timeout=60s'], { timeoutMs: 70_000 });
@@ -113,8 +152,13 @@ onCluster('convergence', () => {
   async function operatorCalls(): Promise<number> {
     let sum = 0;
     for (const { metadata } of await release.operatorPods()) {
-      const { stdout } = await kubectl(['get', '--raw', `/api/v1/namespaces/${OPERATOR_NAMESPACE}/pods/${metadata.name}:8080/proxy/metrics`]);
-      for (const [, value] of stdout.matchAll(/^mcp_recorder_operator_api_calls_total\{[^}]*\} (\d+)/gm)) sum += Number(value);
+      const { stdout } = await kubectl([
+        'get',
+        '--raw',
+        `/api/v1/namespaces/${OPERATOR_NAMESPACE}/pods/${metadata.name}:8080/proxy/metrics`,
+      ]);
+      for (const [, value] of stdout.matchAll(/^mcp_recorder_operator_api_calls_total\{[^}]*\} (\d+)/gm))
+        sum += Number(value);
     }
     return sum;
   }

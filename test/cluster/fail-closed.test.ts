@@ -58,9 +58,7 @@ onCluster('fail closed', () => {
       startClientPod(namespace),
       deployEverything(namespace, 'everything', { replicas: 2 }),
     ]);
-    await apply(
-      recordedServer(namespace, 'everything', 'everything', { recording: { maxUploadLag: '5s' } }),
-    );
+    await apply(recordedServer(namespace, 'everything', 'everything', { recording: { maxUploadLag: '5s' } }));
     await waitForReady(namespace, 'everything');
   });
 
@@ -77,7 +75,10 @@ onCluster('fail closed', () => {
       { deadlineMs: 30_000 },
     );
     expect(Number(refused.retryAfter)).toBeGreaterThan(0);
-    expect(JSON.parse(refused.body)).toMatchObject({ jsonrpc: '2.0', error: { message: expect.any(String) } });
+    expect(JSON.parse(refused.body)).toMatchObject({
+      jsonrpc: '2.0',
+      error: { message: expect.any(String) },
+    });
     expect(refused.body).toContain('store_');
     await waitForCondition(namespace, 'everything', 'StorageHealthy', { status: 'False' }, 60_000);
     await waitForCondition(namespace, 'everything', 'Ready', { status: 'False' }, 60_000);

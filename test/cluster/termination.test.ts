@@ -7,7 +7,13 @@ import { apply, kubectl, rolledOut } from './support/kubectl.ts';
 import { freshNamespace } from './support/namespaces.ts';
 import { onCluster } from './support/on-cluster.ts';
 import { readRecording } from './support/recording.ts';
-import { CREDENTIALS_SECRET, livingPods, recordedServer, restart, waitForReady } from './support/recorded-server.ts';
+import {
+  CREDENTIALS_SECRET,
+  livingPods,
+  recordedServer,
+  restart,
+  waitForReady,
+} from './support/recorded-server.ts';
 import { installRelease, type Release } from './support/release.ts';
 import { startSteadyCalls } from './support/steady-calls.ts';
 import { waitFor } from './support/wait-for.ts';
@@ -41,12 +47,20 @@ onCluster('the end of a pod', () => {
     await rolledOut(namespace, server.workload);
     await calls.answers(30);
     const { failures, failed, answered, longestPauseMs } = await calls.stop();
-    process.stdout.write(`${name}: ${answered} calls through a roll and a deletion, longest pause ${longestPauseMs} ms\n`);
+    process.stdout.write(
+      `${name}: ${answered} calls through a roll and a deletion, longest pause ${longestPauseMs} ms\n`,
+    );
     expect({ failed, failures }).toEqual({ failed: 0, failures: [] });
 
     // All pods go: what they recorded must be stored by then, whatever becomes of their disks.
     await kubectl(['scale', '-n', namespace, server.workload, '--replicas=0']);
-    await waitFor('the pods are gone', async () => (await kubectl(['get', 'pods', '-n', namespace, '-l', `app=${name}`, '-o', 'name'])).stdout.trim() === '', { deadlineMs: 90_000 });
+    await waitFor(
+      'the pods are gone',
+      async () =>
+        (await kubectl(['get', 'pods', '-n', namespace, '-l', `app=${name}`, '-o', 'name'])).stdout.trim() ===
+        '',
+      { deadlineMs: 90_000 },
+    );
     const { requests, unended, calls: recorded, open } = await readRecording(release.minio, namespace, name);
     expect(recorded).toBeGreaterThanOrEqual(answered);
     expect(requests).toBeGreaterThan(0);

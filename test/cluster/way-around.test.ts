@@ -21,7 +21,7 @@ import {
   waitForReady,
 } from './support/recorded-server.ts';
 import { installRelease, OPERATOR_NAMESPACE, RELEASE, type Release } from './support/release.ts';
-import { runInRig } from './support/rig.ts';
+import { runInRig } from './support/which-cluster.ts';
 import { waitFor } from './support/wait-for.ts';
 
 const NAME = 'everything';
@@ -41,7 +41,8 @@ onCluster('the way around the recorder', () => {
   let ip: string;
 
   const open = (client: ClientPod, host: string, port: number) => client.connect(host, port);
-  const blocked = async () => await waitForCondition(namespace, NAME, 'DirectAccessBlocked', { status: 'True' }, HEAL_MS);
+  const blocked = async () =>
+    await waitForCondition(namespace, NAME, 'DirectAccessBlocked', { status: 'True' }, HEAL_MS);
   const flipsTo = (status: 'False' | 'Unknown', reason: string) =>
     waitForCondition(namespace, NAME, 'DirectAccessBlocked', { status, reason: `^(${reason})$` }, FLIP_MS);
   /** When DirectAccessBlocked last changed its status. */
@@ -58,11 +59,9 @@ onCluster('the way around the recorder', () => {
       command: ['node', '-e', `require('http').createServer((q, r) => r.end('extra')).listen(${EXTRA_PORT})`],
     };
     server = await deployEverything(namespace, NAME, { replicas: 1 });
-    const { spec } = await getJson<KubernetesObject & { spec: { template: { spec: { containers: object[] } } } }>(
-      'deployment',
-      NAME,
-      namespace,
-    );
+    const { spec } = await getJson<
+      KubernetesObject & { spec: { template: { spec: { containers: object[] } } } }
+    >('deployment', NAME, namespace);
     const [container] = spec.template.spec.containers as { image: string; securityContext: object }[];
     await kubectl([
       'patch',
@@ -112,21 +111,28 @@ onCluster('the way around the recorder', () => {
     });
   });
 
-  it.each([0, 1, 2])('is refused from namespace %i by address, headless name and other ports', async (index) => {
-    const client = clients[index] as ClientPod;
-    expect(await open(client, ip, 9080)).toBe('connected');
-    expect(await open(client, ip, server.port)).not.toBe('connected');
-    expect(await open(client, `headless.${namespace}.svc.cluster.local`, server.port)).not.toBe('connected');
-    expect(await open(client, ip, EXTRA_PORT)).not.toBe('connected');
-    expect(await open(client, `extra.${namespace}.svc.cluster.local`, EXTRA_PORT)).not.toBe('connected');
-    expect(await open(client, ip, 9081)).not.toBe('connected');
-  });
+  it.each([0, 1, 2])(
+    'is refused from namespace %i by address, headless name and other ports',
+    async (index) => {
+      const client = clients[index] as ClientPod;
+      expect(await open(client, ip, 9080)).toBe('connected');
+      expect(await open(client, ip, server.port)).not.toBe('connected');
+      expect(await open(client, `headless.${namespace}.svc.cluster.local`, server.port)).not.toBe(
+        'connected',
+      );
+      expect(await open(client, ip, EXTRA_PORT)).not.toBe('connected');
+      expect(await open(client, `extra.${namespace}.svc.cluster.local`, EXTRA_PORT)).not.toBe('connected');
+      expect(await open(client, ip, 9081)).not.toBe('connected');
+    },
+  );
 
   it('leads through Services of number and name to the recorder', async () => {
     const [client] = clients as [ClientPod];
     for (const name of [NAME, 'by-name']) {
       const message = `through ${name}`;
-      const answer = await client.callTool(`http://${name}.${namespace}.svc.cluster.local/mcp`, 'echo', { message });
+      const answer = await client.callTool(`http://${name}.${namespace}.svc.cluster.local/mcp`, 'echo', {
+        message,
+      });
       expect(answer.content).toEqual([{ type: 'text', text: `Echo: ${message}` }]);
     }
     const service = await getJson<KubernetesObject & { spec: { ports: { targetPort: unknown }[] } }>(
@@ -155,7 +161,12 @@ onCluster('the way around the recorder', () => {
 
     it('port-forward and the node reach it', async () => {
       const ask = async (address: string) =>
-        (await runInRig(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '-m', '5', `http://${address}/mcp`], { mayFail: true })).stdout;
+        (
+          await runInRig(
+            ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '-m', '5', `http://${address}/mcp`],
+            { mayFail: true },
+          )
+        ).stdout;
       const forward = await forwardPort(namespace, `pod/${pod.metadata.name}`, server.port);
       expect(await ask(forward.address)).toMatch(/^4/);
       await forward.stop();
@@ -181,7 +192,10 @@ onCluster('the way around the recorder', () => {
 
     it('the policy and the ConfigMap can not be edited or deleted by others, not even by administrators', async () => {
       for (const kind of ['networkpolicy', 'configmap']) {
-        for (const args of [['delete', kind, OWNED], ['label', kind, OWNED, 'x=y']]) {
+        for (const args of [
+          ['delete', kind, OWNED],
+          ['label', kind, OWNED, 'x=y'],
+        ]) {
           const { code, stderr } = await kubectl([...args, '-n', namespace], { mayFail: true });
           expect(code).not.toBe(0);
           expect(stderr).toMatch(/mcp-recorder/);
@@ -192,33 +206,74 @@ onCluster('the way around the recorder', () => {
     it('the policy deleted, then edited, past that protection', async () => {
       const before = await changedAt();
       await kubectl(['delete', 'networkpolicy', OWNED, '-n', namespace, AS_OPERATOR]);
-      await waitFor('the policy is back', async () => {
-        const { code } = await kubectl(['get', 'networkpolicy', OWNED, '-n', namespace], { mayFail: true });
-        return code === 0;
-      }, { deadlineMs: FLIP_MS });
-      await waitFor('its absence was told', async () => (await changedAt()) > before, { deadlineMs: FLIP_MS });
+      await waitFor(
+        'the policy is back',
+        async () => {
+          const { code } = await kubectl(['get', 'networkpolicy', OWNED, '-n', namespace], { mayFail: true });
+          return code === 0;
+        },
+        { deadlineMs: FLIP_MS },
+      );
+      await waitFor('its absence was told', async () => (await changedAt()) > before, {
+        deadlineMs: FLIP_MS,
+      });
       const deleted = (await blocked(), await changedAt());
-      await kubectl(['patch', 'networkpolicy', OWNED, '-n', namespace, AS_OPERATOR, '--type=merge', '-p', '{"spec":{"ingress":[{}]}}']);
+      await kubectl([
+        'patch',
+        'networkpolicy',
+        OWNED,
+        '-n',
+        namespace,
+        AS_OPERATOR,
+        '--type=merge',
+        '-p',
+        '{"spec":{"ingress":[{}]}}',
+      ]);
       await waitFor('the edit was told', async () => (await changedAt()) > deleted, { deadlineMs: FLIP_MS });
       await blocked();
       expect(await open(clients[0] as ClientPod, ip, server.port)).not.toBe('connected');
     });
 
     it('the ConfigMap edited past that protection', async () => {
-      const before = await getJson<KubernetesObject & { data: Record<string, string> }>('configmap', OWNED, namespace);
+      const before = await getJson<KubernetesObject & { data: Record<string, string> }>(
+        'configmap',
+        OWNED,
+        namespace,
+      );
       const changed = await changedAt();
-      await kubectl(['patch', 'configmap', OWNED, '-n', namespace, AS_OPERATOR, '--type=merge', '-p', '{"data":{"config.yaml":"name: mine"}}']);
+      await kubectl([
+        'patch',
+        'configmap',
+        OWNED,
+        '-n',
+        namespace,
+        AS_OPERATOR,
+        '--type=merge',
+        '-p',
+        '{"data":{"config.yaml":"name: mine"}}',
+      ]);
       await waitFor('the edit was told', async () => (await changedAt()) > changed, { deadlineMs: FLIP_MS });
-      await waitFor('the ConfigMap is as before', async () => {
-        const { data } = await getJson<KubernetesObject & { data: Record<string, string> }>('configmap', OWNED, namespace);
-        return JSON.stringify(data) === JSON.stringify(before.data);
-      }, { deadlineMs: FLIP_MS });
+      await waitFor(
+        'the ConfigMap is as before',
+        async () => {
+          const { data } = await getJson<KubernetesObject & { data: Record<string, string> }>(
+            'configmap',
+            OWNED,
+            namespace,
+          );
+          return JSON.stringify(data) === JSON.stringify(before.data);
+        },
+        { deadlineMs: FLIP_MS },
+      );
       await blocked();
     });
 
     it('a pod relabelled out of the selection, or without the mark, is refused', async () => {
       for (const label of ['app-', 'app=another', 'mcp-recorder.dev/server-']) {
-        const { code, stderr } = await kubectl(['label', 'pod', pod.metadata.name, '-n', namespace, '--overwrite', label], { mayFail: true });
+        const { code, stderr } = await kubectl(
+          ['label', 'pod', pod.metadata.name, '-n', namespace, '--overwrite', label],
+          { mayFail: true },
+        );
         expect(code, label).not.toBe(0);
         expect(stderr).toMatch(/mcp-recorder/);
       }
@@ -235,7 +290,11 @@ onCluster('the way around the recorder', () => {
           namespaceSelector: `projectcalico.org/name == '${OPERATOR_NAMESPACE}'`,
           types: ['Egress'],
           egress: [
-            { action: 'Deny', protocol: 'TCP', destination: { namespaceSelector: `projectcalico.org/name == '${namespace}'` } },
+            {
+              action: 'Deny',
+              protocol: 'TCP',
+              destination: { namespaceSelector: `projectcalico.org/name == '${namespace}'` },
+            },
             { action: 'Allow' },
           ],
         },
@@ -254,8 +313,22 @@ onCluster('the way around the recorder', () => {
       const openPolicy = '{"spec":{"ingress":[{}]}}';
       for (const operator of operators) await signalProcesses(operator, 'STOP');
       try {
-        await kubectl(['patch', 'networkpolicy', OWNED, '-n', namespace, AS_OPERATOR, '--type=merge', '-p', openPolicy]);
-        await waitFor('the port is open', async () => (await open(clients[0] as ClientPod, ip, server.port)) === 'connected', { deadlineMs: 10_000 });
+        await kubectl([
+          'patch',
+          'networkpolicy',
+          OWNED,
+          '-n',
+          namespace,
+          AS_OPERATOR,
+          '--type=merge',
+          '-p',
+          openPolicy,
+        ]);
+        await waitFor(
+          'the port is open',
+          async () => (await open(clients[0] as ClientPod, ip, server.port)) === 'connected',
+          { deadlineMs: 10_000 },
+        );
         await signalComponent('calico', 'STOP');
       } finally {
         for (const operator of operators) await signalProcesses(operator, 'CONT');
@@ -288,13 +361,23 @@ onCluster('a server that does not listen', () => {
       }, 100);`;
     await deployEverything(namespace, 'silent', {
       replicas: 1,
-      container: { command: ['node', '-e', script], readinessProbe: undefined, securityContext: { allowPrivilegeEscalation: false } },
+      container: {
+        command: ['node', '-e', script],
+        readinessProbe: undefined,
+        securityContext: { allowPrivilegeEscalation: false },
+      },
     });
     await apply(recordedServer(namespace, 'silent', 'silent'));
     await waitForReady(namespace, 'silent');
     const [pod] = (await livingPods(namespace, 'silent')) as [Pod];
     await inPod(namespace, pod.metadata.name, 'server', ['touch', '/tmp/silent']);
-    await waitForCondition(namespace, 'silent', 'DirectAccessBlocked', { status: 'Unknown', reason: 'ServerNotListening' }, FLIP_MS);
+    await waitForCondition(
+      namespace,
+      'silent',
+      'DirectAccessBlocked',
+      { status: 'Unknown', reason: 'ServerNotListening' },
+      FLIP_MS,
+    );
     await inPod(namespace, pod.metadata.name, 'server', ['rm', '/tmp/silent']);
     await waitForReady(namespace, 'silent', HEAL_MS);
   });

@@ -40,6 +40,8 @@ export interface MinioService {
   /** Writes a Secret as recorded servers name it: `accessKeyId`, `secretAccessKey`. Default: root's. */
   writeSecret(namespace: string, name: string, credentials?: Credentials): Promise<void>;
   list(bucket: string, prefix?: string, as?: Credentials): Promise<{ key: string; bytes: number }[]>;
+  /** The lines of all segments below a prefix, decoded, as one text. */
+  lines(bucket: string, prefix: string): Promise<string>;
   get(bucket: string, key: string): Promise<Buffer>;
   put(bucket: string, key: string, text: string, as?: Credentials): Promise<void>;
   /** The project's own command line, as root of this store: `cli(['verify', 's3://recordings/x'])`. Any exit code is an answer. */
@@ -114,6 +116,7 @@ export async function deployMinio(
     list: async (bucket, prefix = '', as = root) =>
       JSON.parse(await bucketProcess(['list', bucket, prefix], as)),
     get: async (bucket, key) => Buffer.from(await bucketProcess(['get', bucket, key]), 'base64'),
+    lines: (bucket, prefix) => bucketProcess(['lines', bucket, prefix]),
     async put(bucket, key, text, as = root) {
       await bucketProcess(['put', bucket, key], as, text);
     },

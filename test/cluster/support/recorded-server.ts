@@ -66,7 +66,7 @@ export async function waitForCondition(
     );
   } catch (error) {
     const said = last === null ? 'it was never read' : describeConditions(last);
-    throw new Error(`${(error as Error).message}\n${said}`);
+    throw new Error(`${(error as Error).message}\n${said}`, { cause: error });
   }
 }
 

@@ -7,7 +7,7 @@ import { buildImage } from './images.ts';
 import { kubectl, listJson, type Pod } from './kubectl.ts';
 import { deployMinio, type MinioService } from './minio-service.ts';
 import { CREDENTIALS_SECRET } from './recorded-server.ts';
-import { runInRig } from './rig.ts';
+import { runInRig } from './which-cluster.ts';
 import type { CommandResult } from './run-command.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -64,7 +64,16 @@ export async function installRelease(values: Record<string, string> = {}): Promi
   let current = { ...base, ...values };
   const upgrade = async (): Promise<void> => {
     const set = Object.entries(current).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-    await helm(['upgrade', '--install', RELEASE, CHART, '--create-namespace', '--wait', '--timeout=120s', ...set]);
+    await helm([
+      'upgrade',
+      '--install',
+      RELEASE,
+      CHART,
+      '--create-namespace',
+      '--wait',
+      '--timeout=120s',
+      ...set,
+    ]);
   };
   await upgrade();
   const operatorPods = async (): Promise<Pod[]> => {
@@ -85,7 +94,11 @@ export async function installRelease(values: Record<string, string> = {}): Promi
       await waitFor(
         `${replicas} operators run`,
         async () => {
-          const pods = await listJson<Pod>('pods', OPERATOR_NAMESPACE, 'app.kubernetes.io/component=operator');
+          const pods = await listJson<Pod>(
+            'pods',
+            OPERATOR_NAMESPACE,
+            'app.kubernetes.io/component=operator',
+          );
           const ready = pods.filter(({ status }) =>
             status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
           );
