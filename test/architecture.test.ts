@@ -107,6 +107,8 @@ describe('the import rules', () => {
       // Reads what is mounted, and writes nothing.
       'sidecar/config/delivered.ts',
       'sidecar/config/load.ts',
+      // Asks the kernel.
+      'sidecar/sockets.ts',
       'sidecar/spool/files.ts',
       'sidecar/spool/lock.ts',
     ]);
