@@ -1,0 +1,82 @@
+/**
+ * Owns what the operator knows of one resource when it decides: the resource, what stands in its namespace, and what the recorders say.
+ * Invariant: plain data, read at one time; whoever decides asks nobody.
+ */
+import type { EndpointSlice } from 'kubernetes-types/discovery/v1';
+import type { ConfigMap, Pod, Service } from 'kubernetes-types/core/v1';
+import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
+import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
+import type { Settings } from '../settings.ts';
+
+/** The controller at the top of a pod's owners: what makes the pod anew. */
+export interface Workload {
+  kind: 'Deployment' | 'StatefulSet' | 'DaemonSet' | 'Job' | 'Other';
+  apiVersion: string;
+  /** Kind as the cluster writes it; for `Other`. */
+  ownerKind: string;
+  name: string;
+  uid: string;
+  /** Labels of its pod template, where it has one that we read. */
+  templateLabels: Record<string, string> | null;
+  /** Value of our restart annotation in its template. */
+  restartedFor: string | null;
+  /** All its pods are of its newest template and ready. */
+  settled: boolean;
+}
+
+/** What a sidecar answered on its status port, with what the API server said of its token. */
+export interface LinkAnswer {
+  /** The token is of this very pod. */
+  proven: boolean;
+  status: LinkStatus;
+  configuration: { digest: string; restartNeeded: string[]; refused: string | null };
+  server: { port: number; listens: 'any' | 'loopback' | 'none'; foreignConnections: string[] };
+}
+
+/** The part of the sidecar's status that decides conditions. */
+export interface LinkStatus {
+  gate: {
+    state: 'Open' | 'Degraded' | 'Closed' | 'FailOpen';
+    reason: string | null;
+    message: string | null;
+    hint: string | null;
+  };
+  stream: string;
+  draining: boolean;
+  version: string;
+}
+
+/** The newest look at one pod. */
+export interface Look {
+  /** When it was finished, ms since the epoch. */
+  atMs: number;
+  /** The sidecar's answer after the dial, or why there was none. */
+  link: { ok: true; answer: LinkAnswer } | { ok: false; why: string };
+  /** What became of a connection to the server's port: the answers of the link stood before and after it. */
+  dial: 'connected' | 'refused' | 'timeout' | 'unreachable' | 'not-tried';
+}
+
+export interface Observed {
+  resource: RecordedMCPServer;
+  /** Wall clock, ms. */
+  nowMs: number;
+  settings: Settings;
+  /** The other resources of the namespace. */
+  siblings: readonly RecordedMCPServer[];
+  /** Pods of the namespace that the selector matches or that carry this resource's label. */
+  pods: readonly Pod[];
+  /** By uid of the pod; pods without a controller have none. */
+  workloads: ReadonlyMap<string, Workload>;
+  services: readonly Service[];
+  endpointSlices: readonly EndpointSlice[];
+  networkPolicies: readonly NetworkPolicy[];
+  configMap: ConfigMap | null;
+  /** By uid of the pod. */
+  looks: ReadonlyMap<string, Look>;
+  /** Admission asks our webhook about this resource's pods, for long enough that every API server does. */
+  admissionReady: boolean;
+  /** PEM of the authority that the operator's client certificate comes from. */
+  linkAuthority: string;
+  /** Signs the files of a ConfigMap. */
+  sign(files: Record<string, string>): string;
+}
