@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const WORKSPACES = ['recording', 'sidecar', 'cli'] as const;
+const WORKSPACES = ['recording', 'sidecar', 'cli', 'operator'] as const;
 /** Folders whose code is a function of its arguments. */
 const PURE = ['recording/format', 'recording/proof', 'sidecar/exchange'];
 /** What a pure folder may take from the platform: computation, no input and output. */
@@ -16,6 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   recording: [],
   sidecar: ['@mcp-recorder/recording'],
   cli: ['@mcp-recorder/recording', '@mcp-recorder/sidecar'],
+  operator: ['@mcp-recorder/recording', '@mcp-recorder/sidecar/config'],
 };
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
@@ -90,13 +91,25 @@ describe('the import rules', () => {
     expect(violations('sidecar', (_, target) => !heavy.includes(target))).toEqual([]);
   });
 
+  it('makes certificates in a process of its own', () => {
+    const users = sources('sidecar').filter((file) =>
+      importsOf(file).some((target) => ['@peculiar/x509', 'reflect-metadata'].includes(target)),
+    );
+    expect(users).toEqual(['sidecar/certificate-maker.ts']);
+    expect(violations('sidecar', (_, target) => target !== 'sidecar/certificate-maker.ts')).toEqual([]);
+  });
+
   it('keeps file primitives of the spool in one module', () => {
     const fileModules = /^(node:)?fs(\/promises)?$/;
     const users = sources('sidecar').filter((file) =>
       importsOf(file).some((target) => fileModules.test(target)),
     );
     expect(users.sort()).toEqual([
+      // Reads what is mounted, and writes nothing.
+      'sidecar/config/delivered.ts',
       'sidecar/config/load.ts',
+      // Asks the kernel.
+      'sidecar/sockets.ts',
       'sidecar/spool/files.ts',
       'sidecar/spool/lock.ts',
     ]);
