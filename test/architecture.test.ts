@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const WORKSPACES = ['recording', 'sidecar', 'cli'] as const;
+const WORKSPACES = ['recording', 'sidecar', 'cli', 'operator'] as const;
 /** Folders whose code is a function of its arguments. */
 const PURE = ['recording/format', 'recording/proof', 'sidecar/exchange'];
 /** What a pure folder may take from the platform: computation, no input and output. */
@@ -16,6 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   recording: [],
   sidecar: ['@mcp-recorder/recording'],
   cli: ['@mcp-recorder/recording', '@mcp-recorder/sidecar'],
+  operator: ['@mcp-recorder/recording', '@mcp-recorder/sidecar/config'],
 };
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
