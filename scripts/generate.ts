@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { lineJsonSchema } from '@mcp-recorder/recording/format/line-schema';
 import { configurationJsonSchema } from '../sidecar/config/problems.ts';
+import { apiPage } from './api-page.ts';
 import { cliPage } from './cli-page.ts';
 import { resourceTypes } from './resource-types.ts';
 
@@ -15,6 +16,7 @@ const root = path.join(import.meta.dirname, '..');
 const generated: { path: string; content: () => string | Promise<string> }[] = [
   { path: 'docs/schema/line.schema.json', content: lineJsonSchema },
   { path: 'docs/cli.md', content: cliPage },
+  { path: 'docs/api.md', content: apiPage },
   { path: 'operator/api/recorded-mcp-server.ts', content: resourceTypes },
   {
     path: 'docs/schema/configuration.schema.json',

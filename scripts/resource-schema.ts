@@ -21,7 +21,7 @@ export interface Schema {
   properties?: Record<string, Schema>;
   additionalProperties?: Schema;
   items?: Schema;
-  'x-kubernetes-validations'?: { rule: string; message: string }[];
+  'x-kubernetes-validations'?: { rule: string; message: string; fieldPath?: string }[];
   /** Of json-schema-to-typescript: the TypeScript type, as it stands. */
   tsType?: string;
 }

@@ -69,6 +69,9 @@ export interface RecordedMCPServerSpec {
      * A larger request body is refused with 413.
      */
     maxRequestBytes: string;
+    /**
+     * The local queue in each pod.
+     */
     spool: {
       /**
        * The most that the spool in each pod may hold; when it is full, nothing passes.
@@ -77,12 +80,21 @@ export interface RecordedMCPServerSpec {
     };
   };
 }
+/**
+ * A bucket of your own, where the platform team allows it (`policy.allowInlineStorage`).
+ */
 export interface S3Storage {
+  /**
+   * The bucket. It must exist.
+   */
   bucket: string;
   /**
    * All keys begin with it; path parts joined by single slashes.
    */
   prefix?: string;
+  /**
+   * Region of the bucket. Default: from the pod's environment, as AWS tools find it.
+   */
   region?: string;
   /**
    * URL of an S3-compatible store. Default: AWS.
@@ -102,20 +114,35 @@ export interface S3Storage {
   credentialsSecretRef?: {
     name: string;
   };
+  /**
+   * Encryption of each object by the store. Default: as the bucket says.
+   */
   encryption?: {
+    /**
+     * SSE-S3: keys of the store. SSE-KMS: a key of the KMS.
+     */
     type: 'SSE-S3' | 'SSE-KMS';
+    /**
+     * Id, ARN or alias of the key for SSE-KMS. Default: that of the bucket, or of the account.
+     */
     keyId?: string;
   };
   /**
-   * Retention of each object; the bucket must have Object Lock.
+   * Retention of each object; the bucket must have Object Lock. Default: as the bucket says.
    */
   objectLock?: {
+    /**
+     * GOVERNANCE: who has a special right may end it early. COMPLIANCE: nobody may.
+     */
     mode: 'GOVERNANCE' | 'COMPLIANCE';
     /**
-     * For example 90d or 7y.
+     * How long no one may delete an object, from the moment it is stored; for example 365d.
      */
     retainFor: string;
   };
+  /**
+   * Storage class of each object. Default: as the bucket says.
+   */
   storageClass?: string;
 }
 /**
@@ -160,6 +187,9 @@ export interface Relocation {
   args?: string[];
 }
 export interface RecordedMCPServerStatus {
+  /**
+   * Generation of the resource that this status speaks of.
+   */
   observedGeneration?: number;
   /**
    * How far the way into the recording, or out of it, has come.
@@ -170,15 +200,24 @@ export interface RecordedMCPServerStatus {
    */
   enforcedSince?: string;
   /**
-   * Blocked, Open or Unknown.
+   * Whether there is a way around the recorder: Blocked (none was found), Open, or Unknown.
    */
-  directAccess?: string;
+  directAccess?: 'Blocked' | 'Open' | 'Unknown';
   /**
    * Pods that record, of all that the selector matches, for example 2/3.
    */
   podsSummary?: string;
+  /**
+   * Counts of pods.
+   */
   pods?: {
+    /**
+     * Pods that the selector matches and that have not ended.
+     */
     matched?: number;
+    /**
+     * Of these, pods that carry the recorder and are ready.
+     */
     recorded?: number;
     /**
      * Pods whose recorder is another than new pods would get; restart their workload to renew it.
@@ -201,6 +240,9 @@ export interface RecordedMCPServerStatus {
    * What does not stop the recording but should be known.
    */
   notes?: string[];
+  /**
+   * What is true of the recording now, each with its reason.
+   */
   conditions?: Condition[];
 }
 export interface Condition {
