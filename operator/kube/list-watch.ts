@@ -5,13 +5,16 @@
 import { type BackoffRange, backoffMs } from './backoff.ts';
 import { PAGE_LIMIT, type KubeClient, type Page, type Selection } from './client.ts';
 import { type Clock, pause } from './clock.ts';
-import { isExpired, KubeError } from './kube-error.ts';
+import { isExpired, isKubeError, KubeError } from './kube-error.ts';
 import type { KubeObject, Resource } from './resource.ts';
 
 export interface ListWatchTimes {
   /** The server ends a watch after this, or up to a quarter more (s). */
   watchSeconds: number;
-  /** The longest silence of a watch (ms): bookmarks come once a minute. */
+  /**
+   * The longest silence of a watch (ms). Bookmarks come once a minute, but not before the server has seen a change of this kind; a watch
+   * without them is begun again where it was.
+   */
   idleMs: number;
   retry: BackoffRange;
   /** A watch that lasted so long counts as success (ms). */
@@ -20,7 +23,7 @@ export interface ListWatchTimes {
 
 export const LIST_WATCH_TIMES: ListWatchTimes = {
   watchSeconds: 240,
-  idleMs: 75_000,
+  idleMs: 70_000,
   retry: { firstMs: 500, longestMs: 30_000 },
   settledMs: 30_000,
 };
@@ -89,20 +92,26 @@ export async function listAndWatch<T extends KubeObject>(options: ListWatchOptio
     let resourceVersion = from;
     let events = 0;
     const timeoutSeconds = Math.round(times.watchSeconds * (1 + random() / 4));
-    const stream = client.watch(resource, {
-      ...selection,
-      resourceVersion,
-      timeoutSeconds,
-      idleMs: times.idleMs,
-      signal,
-      opened: options.followed,
-    });
-    for await (const { type, object } of stream) {
-      events += 1;
-      resourceVersion = object.metadata.resourceVersion ?? resourceVersion;
-      if (type !== 'BOOKMARK') options.changed(type === 'DELETED' ? 'removed' : 'put', object);
-      options.heard(resourceVersion);
+    const { idleMs } = times;
+    let isOpen = false;
+    const opened = () => {
+      isOpen = true;
+      options.followed();
+    };
+    try {
+      const limits = { timeoutSeconds, idleMs, signal, opened };
+      for await (const event of client.watch(resource, { ...selection, resourceVersion, ...limits })) {
+        const { type, object } = event;
+        events += 1;
+        resourceVersion = object.metadata.resourceVersion ?? resourceVersion;
+        if (type !== 'BOOKMARK') options.changed(type === 'DELETED' ? 'removed' : 'put', object);
+        options.heard(resourceVersion);
+      }
+    } catch (error) {
       if (clock.nowMs() - startMs >= times.settledMs) failures = 0;
+      // A connection that says nothing may be dead or may have nothing to say. The next one tells, and leaves nothing out.
+      if (isOpen && isKubeError(error, 'TimedOut')) return resourceVersion;
+      throw error;
     }
     if (events === 0 && clock.nowMs() - startMs < SHORTEST_WATCH_MS) {
       const call = `watch ${resource.plural}${namespace ? ` in ${namespace}` : ''}`;

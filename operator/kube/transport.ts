@@ -40,7 +40,7 @@ export interface Transport {
   send(request: KubeRequest, timeoutMs: number): Promise<unknown>;
   /**
    * The bytes of an answer without a known end.
-   * @param idleMs the longest silence, before its beginning and within it
+   * @param idleMs the longest silence within it; its beginning is waited for less long
    * @param opened called when it has begun
    * @throws KubeError, also while it is read
    */
@@ -53,6 +53,8 @@ export interface Transport {
 /** Connections for calls; watches have their own, one each. */
 const CONNECTIONS = 16;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** A stream begins at once, also when nothing is to be said yet. */
+const STREAM_BEGIN_MS = 15_000;
 /** The API server gives up idle connections after 90 s. */
 const KEEP_ALIVE_MS = 60_000;
 /** A machine that is gone without a word is noticed after this and ten probes of a second each. */
@@ -82,7 +84,7 @@ export function createTransport(access: Access): Transport {
   async function begin(
     pool: Pool,
     request: KubeRequest,
-    limits: { signal?: AbortSignal; silenceMs: number },
+    limits: { signal?: AbortSignal; beginMs: number; idleMs: number },
   ): Promise<Dispatcher.ResponseData> {
     const { method, path, query, body, contentType = 'application/json' } = request;
     const token = access.token();
@@ -98,8 +100,8 @@ export function createTransport(access: Access): Transport {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(limits.signal === undefined ? {} : { signal: limits.signal }),
-      headersTimeout: limits.silenceMs,
-      bodyTimeout: limits.silenceMs,
+      headersTimeout: limits.beginMs,
+      bodyTimeout: limits.idleMs,
     });
     if (answer.statusCode >= 200 && answer.statusCode <= 299) return answer;
     const retryAfter = answer.headers['retry-after'];
@@ -112,7 +114,7 @@ export function createTransport(access: Access): Transport {
   }
 
   /** What is thrown for a request that failed with `error`. */
-  function failure(request: KubeRequest, error: unknown, deadlineMs: number): unknown {
+  function failure(request: KubeRequest, error: unknown, patienceMs: number): unknown {
     if (error instanceof KubeError) return error;
     if (request.signal?.aborted === true) return request.signal.reason;
     const reason = localReason(error);
@@ -120,7 +122,7 @@ export function createTransport(access: Access): Transport {
       call: nameOf(request),
       status: null,
       reason,
-      message: reason === 'TimedOut' ? `no answer within ${deadlineMs} ms` : reasonText(error),
+      message: reason === 'TimedOut' ? `nothing came within ${patienceMs} ms` : reasonText(error),
       cause: error,
     });
   }
@@ -132,7 +134,7 @@ export function createTransport(access: Access): Transport {
       const signal = given === undefined ? deadline : AbortSignal.any([given, deadline]);
       let status = 0;
       try {
-        const answer = await begin(calls, request, { signal, silenceMs: timeoutMs });
+        const answer = await begin(calls, request, { signal, beginMs: timeoutMs, idleMs: timeoutMs });
         const text = await answer.body.text();
         status = answer.statusCode;
         return parseAnswer(request, status, text);
@@ -154,7 +156,8 @@ export function createTransport(access: Access): Transport {
       };
       try {
         const answer = await begin(watches, request, {
-          silenceMs: idleMs,
+          beginMs: Math.min(STREAM_BEGIN_MS, idleMs),
+          idleMs,
           ...(signal === undefined ? {} : { signal }),
         });
         status = answer.statusCode;

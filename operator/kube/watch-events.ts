@@ -47,22 +47,16 @@ export async function* watchEvents<T extends KubeObject>(
 }
 
 function parseEvent<T extends KubeObject>(call: string, line: string): WatchEvent<T> {
-  let event: { type?: unknown; object?: unknown };
+  const unreadable = (message: string, cause?: unknown) =>
+    new KubeError({ call, status: null, reason: 'Unreadable', message, cause });
+  let event: { type?: unknown; object?: unknown } | null;
   try {
     event = JSON.parse(line);
-  } catch (cause) {
-    throw new KubeError({
-      call,
-      status: null,
-      reason: 'Unreadable',
-      message: 'a line that is not JSON',
-      cause,
-    });
+  } catch (error) {
+    throw unreadable('a line that is not JSON', error);
   }
-  const { type, object } = event;
-  if (typeof object !== 'object' || object === null) {
-    throw new KubeError({ call, status: null, reason: 'Unreadable', message: 'an event without an object' });
-  }
+  const { type, object } = event ?? {};
+  if (typeof object !== 'object' || object === null) throw unreadable('an event without an object');
   switch (type) {
     case 'ADDED':
     case 'MODIFIED':
@@ -72,6 +66,6 @@ function parseEvent<T extends KubeObject>(call: string, line: string): WatchEven
     case 'ERROR':
       throw errorOfStatus(call, object as Record<string, unknown>);
     default:
-      throw new KubeError({ call, status: null, reason: 'Unreadable', message: 'an event of unknown type' });
+      throw unreadable('an event of unknown type');
   }
 }
