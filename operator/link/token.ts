@@ -4,7 +4,7 @@
  * their hashes only.
  */
 import { hash } from 'node:crypto';
-import type { TokenReviewStatus } from 'kubernetes-types/authentication/v1';
+import type { TokenFacts } from '../kube/client.ts';
 import { LINK_AUDIENCE } from '../naming.ts';
 
 export interface PodIdentity {
@@ -33,7 +33,7 @@ const POD_UID = 'authentication.kubernetes.io/pod-uid';
 
 /** @param review asks the API server about a token for our audience (TokenReview) */
 export function createTokenProofs(parts: {
-  review(token: string): Promise<TokenReviewStatus>;
+  review(token: string): Promise<TokenFacts>;
   nowMs(): number;
 }): TokenProofs {
   const known = new Map<string, { digest: string; untilMs: number; verdict: Verdict }>();
@@ -52,19 +52,19 @@ export function createTokenProofs(parts: {
 }
 
 /** Holds what the API server says of a token against the pod that it should be of. */
-export function judge(status: TokenReviewStatus, pod: PodIdentity): Verdict {
-  if (status.authenticated !== true) {
-    return refuse(`the API server does not accept its token${status.error ? ` (${status.error})` : ''}`);
+export function judge(facts: TokenFacts, pod: PodIdentity): Verdict {
+  if (!facts.authenticated) {
+    return refuse(
+      `the API server does not accept its token${facts.error === null ? '' : ` (${facts.error})`}`,
+    );
   }
   // An API server that knows no audiences answers without any: such a token may be meant for anyone.
-  if (status.audiences?.includes(LINK_AUDIENCE) !== true)
-    return refuse('its token is not meant for the operator');
-  if (status.user?.username?.startsWith(`system:serviceaccount:${pod.namespace}:`) !== true) {
+  if (!facts.audiences.includes(LINK_AUDIENCE)) return refuse('its token is not meant for the operator');
+  if (!facts.username.startsWith(`system:serviceaccount:${pod.namespace}:`)) {
     return refuse(`its token is of no service account of the namespace ${pod.namespace}`);
   }
-  const extra = (status.user.extra ?? {}) as Record<string, readonly string[] | undefined>;
-  const [name] = extra[POD_NAME] ?? [];
-  const [uid] = extra[POD_UID] ?? [];
+  const [name] = facts.extra[POD_NAME] ?? [];
+  const [uid] = facts.extra[POD_UID] ?? [];
   // The review still accepts the token of a pod that went seconds ago; only the uid tells two pods of one name apart.
   if (name !== pod.name || uid !== pod.uid) {
     return refuse(`its token is that of another pod (${name ?? 'none'}), not of ${pod.name}`);

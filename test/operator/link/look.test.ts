@@ -2,9 +2,9 @@
  * Looks at recorded pods: whole, of proven recorders, again within their time, and news only when something is new.
  */
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import type { TokenReviewStatus } from 'kubernetes-types/authentication/v1';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Look } from '../../../operator/desired/observed.ts';
+import type { TokenFacts } from '../../../operator/kube/client.ts';
 import { createLooks, type LookTarget, type Looks } from '../../../operator/link/look.ts';
 import { createTokenProofs } from '../../../operator/link/token.ts';
 import { freePort } from '../../support/child-process.ts';
@@ -51,7 +51,7 @@ function start(concurrency?: number): Looks {
 }
 
 /** Tokens are named after the pod that they are of. */
-async function review(token: string): Promise<TokenReviewStatus> {
+async function review(token: string): Promise<TokenFacts> {
   if (reviewFails) throw new Error('create tokenreviews: Unreachable');
   const extra = {
     'authentication.kubernetes.io/pod-name': [token],
@@ -59,8 +59,11 @@ async function review(token: string): Promise<TokenReviewStatus> {
   };
   return {
     authenticated: true,
+    username: 'system:serviceaccount:tools:default',
+    groups: [],
+    extra,
     audiences: ['mcp-recorder-operator'],
-    user: { username: 'system:serviceaccount:tools:default', extra },
+    error: null,
   };
 }
 

@@ -1,8 +1,8 @@
 /**
  * A token proves one pod, by its uid, for the operator; whatever else the API server says of it proves nothing.
  */
-import type { TokenReviewStatus } from 'kubernetes-types/authentication/v1';
 import { describe, expect, it } from 'vitest';
+import type { TokenFacts } from '../../../operator/kube/client.ts';
 import { createTokenProofs, judge } from '../../../operator/link/token.ts';
 
 const POD = { namespace: 'tools', name: 'github-0', uid: 'uid-1' };
@@ -11,12 +11,15 @@ const EXTRA = {
   'authentication.kubernetes.io/pod-uid': ['uid-1'],
 };
 
-function review(changes: { user?: object; status?: object } = {}): TokenReviewStatus {
+function review(changes: Partial<TokenFacts> = {}): TokenFacts {
   return {
     authenticated: true,
+    username: 'system:serviceaccount:tools:default',
+    groups: [],
+    extra: EXTRA,
     audiences: ['mcp-recorder-operator'],
-    user: { username: 'system:serviceaccount:tools:default', extra: EXTRA, ...changes.user },
-    ...changes.status,
+    error: null,
+    ...changes,
   };
 }
 
@@ -25,20 +28,20 @@ describe('a token', () => {
     expect(judge(review(), POD)).toEqual({ proven: true });
   });
 
-  it.each([
-    ['is not accepted', { status: { authenticated: false, error: 'expired' } }, 'expired'],
-    ['is meant for others', { status: { audiences: ['vault'] } }, 'not meant for the operator'],
-    ['names no audience', { status: { audiences: undefined } }, 'not meant for the operator'],
-    ['is a person', { user: { username: 'jane' } }, 'no service account of the namespace tools'],
+  it.each<[string, Partial<TokenFacts>, string]>([
+    ['is not accepted', { authenticated: false, error: 'expired' }, 'expired'],
+    ['is meant for others', { audiences: ['vault'] }, 'not meant for the operator'],
+    ['names no audience', { audiences: [] }, 'not meant for the operator'],
+    ['is a person', { username: 'jane' }, 'no service account of the namespace tools'],
     [
       'is of another namespace',
-      { user: { username: 'system:serviceaccount:other:default' } },
+      { username: 'system:serviceaccount:other:default' },
       'no service account of the namespace tools',
     ],
-    ['is bound to no pod', { user: { extra: undefined } }, 'another pod'],
+    ['is bound to no pod', { extra: {} }, 'another pod'],
     [
       'is of a pod that had the same name',
-      { user: { extra: { ...EXTRA, 'authentication.kubernetes.io/pod-uid': ['uid-0'] } } },
+      { extra: { ...EXTRA, 'authentication.kubernetes.io/pod-uid': ['uid-0'] } },
       'another pod',
     ],
   ])('that %s proves nothing', (_, changes, why) => {
@@ -47,7 +50,7 @@ describe('a token', () => {
 });
 
 describe('the API server', () => {
-  function setUp(answer: () => TokenReviewStatus = review) {
+  function setUp(answer: () => TokenFacts = review) {
     const asked: string[] = [];
     let nowMs = 0;
     const proofs = createTokenProofs({
@@ -79,7 +82,7 @@ describe('the API server', () => {
     proven.pass(30 * 60_000);
     await proven.proofs.prove('one', POD);
     expect(proven.asked).toHaveLength(2);
-    const refused = setUp(() => ({ authenticated: false }));
+    const refused = setUp(() => review({ authenticated: false }));
     await refused.proofs.prove('one', POD);
     refused.pass(59_000);
     await refused.proofs.prove('one', POD);
