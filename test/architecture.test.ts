@@ -91,13 +91,25 @@ describe('the import rules', () => {
     expect(violations('sidecar', (_, target) => !heavy.includes(target))).toEqual([]);
   });
 
+  it('makes certificates in a process of its own', () => {
+    const users = sources('sidecar').filter((file) =>
+      importsOf(file).some((target) => ['@peculiar/x509', 'reflect-metadata'].includes(target)),
+    );
+    expect(users).toEqual(['sidecar/certificate-maker.ts']);
+    expect(violations('sidecar', (_, target) => target !== 'sidecar/certificate-maker.ts')).toEqual([]);
+  });
+
   it('keeps file primitives of the spool in one module', () => {
     const fileModules = /^(node:)?fs(\/promises)?$/;
     const users = sources('sidecar').filter((file) =>
       importsOf(file).some((target) => fileModules.test(target)),
     );
     expect(users.sort()).toEqual([
+      // Reads what is mounted, and writes nothing.
+      'sidecar/config/delivered.ts',
       'sidecar/config/load.ts',
+      // Asks the kernel.
+      'sidecar/sockets.ts',
       'sidecar/spool/files.ts',
       'sidecar/spool/lock.ts',
     ]);

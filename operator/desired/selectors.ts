@@ -3,6 +3,7 @@
  * Invariant: a selector matches here exactly when it does in the API server: an entry, a policy and this code never disagree on a pod.
  */
 import type { LabelSelector, LabelSelectorRequirement } from 'kubernetes-types/meta/v1';
+import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -67,4 +68,33 @@ export function overlaps(
   const wanted = resourceSelector.matchLabels ?? {};
   const shared = Object.entries(serviceSelector ?? {}).filter(([key]) => Object.hasOwn(wanted, key));
   return shared.length > 0 && shared.every(([key, value]) => wanted[key] === value);
+}
+
+/**
+ * The resource whose pod this is: of those that select it the oldest, then the first by name. One that is being deleted has no pods any more.
+ * @param resources all of the pod's namespace
+ */
+export function oldestMatching(
+  resources: readonly RecordedMCPServer[],
+  labels: Labels | undefined,
+): RecordedMCPServer | null {
+  const selecting = resources.filter(
+    ({ metadata, spec }) => metadata.deletionTimestamp === undefined && matches(spec.selector, labels),
+  );
+  return selecting.sort(byAge)[0] ?? null;
+}
+
+/** The order in which resources have a claim: by creation (RFC 3339 in UTC, as the API server writes it), then by name. */
+export function byAge(a: RecordedMCPServer, b: RecordedMCPServer): number {
+  return (
+    compare(a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? '') ||
+    compare(a.metadata.namespace ?? '', b.metadata.namespace ?? '') ||
+    compare(a.metadata.name ?? '', b.metadata.name ?? '')
+  );
+}
+
+/** By code units: the same everywhere, where `localeCompare` is not. */
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }

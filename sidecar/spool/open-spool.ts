@@ -59,6 +59,8 @@ export interface SpoolControl extends Spool {
   /** The store has the object: its file may go. */
   confirm(object: SealedObject): void;
   objectBytes(object: SealedObject): Promise<Buffer>;
+  /** Segments, the open one too, are sealed so long after their first line of traffic from now on (ms). */
+  setSealAfter(ms: number): void;
 }
 
 const DEFAULT_LIMITS: Record<SpoolOptions['commit'], CommitLimits> = {
@@ -252,15 +254,14 @@ async function openClaimed(
 
   return {
     stream,
-    append(lines, durable, how) {
-      const closing = how?.closing === true;
-      if (options.commit === 'Spool' || closing) return commit.append(lines, durable, closing);
+    append(lines, durable, how = {}) {
+      if (options.commit === 'Spool' || how.closing === true) return commit.append(lines, durable, how);
       const refused = acks.refusal();
       if (refused !== null && !commit.isBusy()) return queueMicrotask(() => durable(refused));
       // What is refused keeps its place behind what is on its way.
       const answered: Durable = (error) =>
         acks.wait(commit.marks().synced, lines.length, refused ?? error, durable);
-      commit.append(refused === null ? lines : [], answered, false);
+      commit.append(refused === null ? lines : [], answered, how);
     },
     setAckPolicy: acks.setPolicy,
     status: () => ({
@@ -283,6 +284,7 @@ async function openClaimed(
       }
       holdings.confirm(object);
     },
+    setSealAfter: commit.setSealAfter,
     objectBytes: async (object) => object.inMemory ?? (await files.read(object.path)),
     async drain(deadlineMs) {
       const late = new AbortController();

@@ -33,6 +33,8 @@ export type Durable = (error: SpoolError | null) => void;
 export interface AppendOptions {
   /** Closes something that began before (`end`, `result`, `gap`, `denied`): may use the reserve that is kept for it. */
   closing?: boolean;
+  /** The last line states that this configuration is in force now: later segments are opened with its digest. */
+  digest?: string | null;
 }
 
 /** Why the spool takes nothing. */

@@ -248,10 +248,10 @@ describe('defaults that depend on other keys', () => {
 });
 
 describe('TLS on the status port', () => {
-  const pem = execFileSync('openssl', [
-    ...['req', '-x509', '-days', '2', '-subj', '/CN=authority', '-nodes', '-keyout', '/dev/null'],
-    ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],
-  ]).toString();
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', '/dev/null'];
+  const pem = execFileSync('openssl', ['req', '-x509', '-days', '2', '-subj', '/CN=authority', ...key], {
+    stdio: 'pipe',
+  }).toString();
   const withStatus = (status: object) => `${LEAST}status: ${JSON.stringify(status)}\n`;
 
   it('takes the certificates of one or more authorities as they stand', async () => {
