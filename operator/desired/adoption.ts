@@ -5,17 +5,18 @@
  */
 import type { ConfigMap } from 'kubernetes-types/core/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
+import { injectionHashes } from '../webhook/inject/hashes.ts';
 import { configMapOf, holdsSameFiles, keptConfigMap } from './config-map.ts';
 import { foreignPeers } from './connections.ts';
 import type { Refusal } from './floors.ts';
 import { areIsolated } from './foreign-policies.ts';
+import { injectionProblem } from './injection-problem.ts';
 import { networkPolicyOf, saysTheSame } from './network-policy.ts';
 import type { Workload } from './observed.ts';
 import type { PodFacts } from './pods.ts';
 import { otherPortsOf } from './ports.ts';
 import { answerOf } from './probe.ts';
 import { evictOne, renew, type Renewal } from './renewal.ts';
-import { injectionHashes } from './shape.ts';
 import { recorderPortsOf } from './shapes.ts';
 import { sidecarConfiguration } from './sidecar-configuration.ts';
 import type { Situation } from './situation.ts';
@@ -102,7 +103,11 @@ export function adopt(situation: Situation): Adoption {
   const policyStands =
     situation.standingPolicy !== null && saysTheSame(adoption.policy, situation.standingPolicy);
   if (ready && (policyStands || !(immediate || onlyAdds))) {
-    adoption.renewal = renew([...bare, ...former], pods, wishOf(situation), observed);
+    adoption.renewal = renew([...bare, ...former], pods, wishOf(situation), {
+      nowMs,
+      refusals: observed.refusals,
+      problemOf: (pod) => injectionProblem(pod, resource, settings),
+    });
     if (policyStands && adoption.stage === 'Enforcing') evictConnected(situation, adoption.renewal);
   }
   adoption.renewal.blocked.push(...adoption.traffic.blocked);

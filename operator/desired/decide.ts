@@ -54,7 +54,7 @@ function decideRecording(situation: Situation): Plan {
     }),
     finalizer: true,
     events: [...eventsOf(resource, verdicts), ...stepsOf(renewal)],
-    memory: { servicesRightSinceMs, peers: situation.peers },
+    memory: { servicesRightSinceMs, closedSinceMs: situation.closedSinceMs, peers: situation.peers },
     againMs: soonest(phase === 'Enforced' ? AT_REST_MS : UNDER_WAY_MS, [...followMs, ...looksEnd(situation)]),
   };
 }
@@ -84,7 +84,7 @@ function decideRemoval(situation: Situation): Plan {
     }),
     finalizer: !removal.done,
     events: [...eventsOf(resource, verdicts), ...stepsOf(renewal), ...left],
-    memory: { servicesRightSinceMs: null, peers: {} },
+    memory: { servicesRightSinceMs: null, closedSinceMs: null, peers: {} },
     againMs: soonest(UNDER_WAY_MS, [boundMs]),
   };
 }

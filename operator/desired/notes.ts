@@ -2,20 +2,12 @@
  * Owns the notes of the status: what does not stop the recording and should be known.
  * Invariant: each is a whole sentence; equal worlds give equal notes in the same order.
  */
+import { type Flag, flagNote } from '../webhook/inject/flags.ts';
 import type { Adoption } from './adoption.ts';
 import { outdatedPods } from './configuration-state.ts';
 import { restrictsClients } from './foreign-policies.ts';
 import type { Situation } from './situation.ts';
 import { counted, listed } from './verdict.ts';
-
-/** What injection notices on a pod (the annotation `mcp-recorder.dev/flags`). */
-const FLAGS: Readonly<Record<string, string>> = {
-  mesh: 'a mesh sidecar takes part in the traffic: calls that it carries come to the recorder as from the pod itself',
-  ambient:
-    'the ambient mesh carries their traffic: NetworkPolicies see its tunnel, so admit only the port of the mesh that leads to the recorder',
-  preStopTooShort:
-    'their preStop hook ends before clients have left: calls may fail when a pod stops. Let it last 3 s or longer',
-};
 
 export function notesOf(
   { observed, pods, ports, otherPolicies }: Situation,
@@ -28,11 +20,11 @@ export function notesOf(
       `${counted(outdated.length, 'pod')} run${outdated.length === 1 ? 's' : ''} a recorder from before the chart was changed: restart ${listed(outdated.map(({ workload, name }) => (workload === null ? name : workload.name)))} to renew it.`,
     );
   }
-  const flagged = new Map<string, string[]>();
+  const flagged = new Map<Flag, string[]>();
   for (const { flags, name } of pods) {
     for (const flag of flags) flagged.set(flag, [...(flagged.get(flag) ?? []), name]);
   }
-  for (const [flag, names] of flagged) notes.push(`${listed(names)}: ${FLAGS[flag] ?? flag}.`);
+  for (const [flag, names] of flagged) notes.push(`${listed(names)}: ${flagNote(flag)}`);
   const { clients = [] } = observed.resource.spec.traffic;
   if (ports !== null && clients.length === 0 && restrictsClients(ports.original, otherPolicies, pods)) {
     notes.push(

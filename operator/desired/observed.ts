@@ -64,6 +64,8 @@ export interface Look {
 export interface Memory {
   /** Since when no Service was seen to lead past the recorder, ms since the epoch; null: one does. */
   servicesRightSinceMs: number | null;
+  /** Since when the policies close the server's port, as they stand, ms since the epoch; null: they do not. */
+  closedSinceMs: number | null;
   /** By uid of the pod: connections to the server's port in its newest look, and in the one before (null: there was none). */
   peers: Readonly<Record<string, { atMs: number; now: readonly string[]; before: readonly string[] | null }>>;
 }

@@ -5,16 +5,17 @@
 import type { Pod } from 'kubernetes-types/core/v1';
 import {
   FLAGS_ANNOTATION,
+  PORT_NAMES,
   RESOURCE_HASH_ANNOTATION,
   RESTART_ANNOTATION,
   SERVER_LABEL,
   SETTINGS_HASH_ANNOTATION,
   SIDECAR_CONTAINER,
 } from '../naming.ts';
-import { winnerOf } from './conflict.ts';
+import { type Flag, readFlags } from '../webhook/inject/flags.ts';
+import { type InjectionHashes, injectionHashes } from '../webhook/inject/hashes.ts';
 import type { Look, Observed, Workload } from './observed.ts';
-import { matches } from './selectors.ts';
-import { injectionHashes } from './shape.ts';
+import { matches, oldestMatching } from './selectors.ts';
 
 export interface PodFacts {
   pod: Pod;
@@ -43,7 +44,7 @@ export interface PodFacts {
   /** The port that clients are to come to; null without a recorder. */
   recorderPort: number | null;
   /** What injection noticed. */
-  flags: readonly string[];
+  flags: readonly Flag[];
   /** Addresses of its node. */
   nodeAddresses: readonly string[];
   workload: Workload | null;
@@ -70,7 +71,7 @@ export function podsOf(observed: Observed): PodsOfResource {
   const lost = new Map<string, string[]>();
   for (const pod of sorted) {
     const matched = matches(resource.spec.selector, pod.metadata?.labels);
-    const winner = removing ? null : winnerOf(pod, [resource, ...siblings]);
+    const winner = removing ? null : oldestMatching([resource, ...siblings], pod.metadata?.labels);
     const selected = matched && (removing || winner === resource);
     const facts = factsOf(pod, selected, observed, hashes);
     if (matched && !selected && winner !== null) {
@@ -86,7 +87,7 @@ function factsOf(
   pod: Pod,
   selected: boolean,
   { resource, workloads, looks }: Observed,
-  hashes: { resource: string; settings: string },
+  hashes: InjectionHashes,
 ): PodFacts {
   const { metadata, spec, status } = pod;
   const labels = metadata?.labels ?? {};
@@ -113,7 +114,7 @@ function factsOf(
     createdMs,
     terminating: metadata?.deletionTimestamp !== undefined,
     restartedFor: annotations[RESTART_ANNOTATION] ?? null,
-    recorderPort: sidecar?.ports?.[0]?.containerPort ?? null,
+    recorderPort: sidecar?.ports?.find(({ name }) => name !== PORT_NAMES.status)?.containerPort ?? null,
     flags: readFlags(annotations[FLAGS_ANNOTATION]),
     nodeAddresses: [...(status?.hostIPs?.map(({ ip }) => ip ?? '') ?? []), status?.hostIP ?? ''].filter(
       (address) => address !== '',
@@ -121,13 +122,4 @@ function factsOf(
     workload: workloads.get(uid) ?? null,
     look: looks.get(uid) ?? null,
   };
-}
-
-function readFlags(text: string | undefined): string[] {
-  try {
-    const value: unknown = JSON.parse(text ?? '[]');
-    return Array.isArray(value) ? value.filter((flag) => typeof flag === 'string') : [];
-  } catch {
-    return [];
-  }
 }

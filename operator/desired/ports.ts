@@ -4,9 +4,9 @@
  */
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import type { Settings } from '../settings.ts';
+import { findServerPort } from '../webhook/inject/server-container.ts';
 import type { Refusal } from './floors.ts';
 import type { PodFacts } from './pods.ts';
-import { findServerPort } from './shape.ts';
 import { listed } from './verdict.ts';
 
 export interface Ports {
@@ -51,9 +51,9 @@ function serverPort(
   const unclear: string[] = [];
   for (const { pod, name, selected } of pods) {
     if (!selected) continue;
-    const port = findServerPort(pod, resource);
-    if (port === null) unclear.push(name);
-    else declared.set(port, [...(declared.get(port) ?? []), name]);
+    const found = findServerPort(resource, pod);
+    if (found.ok) declared.set(found.port, [...(declared.get(found.port) ?? []), name]);
+    else unclear.push(`${name}: ${found.problem}`);
   }
   const [port, ...others] = declared.keys();
   if (others.length > 0) {
@@ -68,13 +68,11 @@ function serverPort(
     return { port: before, refusal: { reason: 'ServerPortDiffers', cause } };
   }
   if (port !== undefined || before !== null) return { port: port ?? before, refusal: null };
+  const [first] = unclear;
   const refusal: Refusal =
-    unclear.length === 0
+    first === undefined
       ? { reason: 'NoPods', cause: 'The selector matches no pod, and spec.server.port is not set.' }
-      : {
-          reason: 'ServerPortUnknown',
-          cause: `${listed(unclear)} do not declare exactly one port, and spec.server.port is not set.`,
-        };
+      : { reason: 'ServerPortUnknown', cause: first };
   return { port: null, refusal };
 }
 

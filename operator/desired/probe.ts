@@ -28,6 +28,8 @@ export interface ProbeInput {
   standing: NetworkPolicy | null;
   otherPolicies: readonly NetworkPolicy[];
   peers: Peers;
+  /** Looks from before say nothing of who came in until then; null: not closed. */
+  closedSinceMs: number | null;
   /** The ConfigMap stands under our signature. */
   configurationSigned: boolean;
 }
@@ -44,21 +46,31 @@ export function answerOf(
   return { ok: true, answer: look.link.answer };
 }
 
-export function directAccess(input: ProbeInput): Verdict {
-  const { pods, ports, policy, standing, otherPolicies } = input;
+/** Whether the policies, as they stand, close the server's port of all these pods to everyone; else why not. */
+export function openByPolicy({
+  pods,
+  ports,
+  standing,
+  otherPolicies,
+}: Pick<ProbeInput, 'pods' | 'ports' | 'standing' | 'otherPolicies'>): Verdict | null {
   if (standing === null)
-    return verdict('False', 'PolicyMissing', `NetworkPolicy ${policy.metadata?.name} is not there.`);
+    return verdict('False', 'PolicyMissing', "The recorder's NetworkPolicy is not there.");
+  const { name } = standing.metadata ?? {};
   const exposed = pods.filter((pod) => pod.recorded && exposesServer(pod, ports));
-  const changed = !saysTheSame(policy, standing);
-  if (changed && opens(standing, ports.original, exposed)) {
-    const cause = `NetworkPolicy ${policy.metadata?.name} was changed, and does not close the server's port ${ports.original}.`;
+  if (opens(standing, ports.original, exposed)) {
+    const cause = `NetworkPolicy ${name} was changed, and does not close the server's port ${ports.original}.`;
     return verdict('False', 'PolicyChanged', cause);
   }
   const admitting = policiesThatAdmit(ports.original, otherPolicies, exposed);
-  if (admitting.length > 0) {
-    const cause = `NetworkPolicies that admit the server's port ${ports.original}: ${listed(admitting)}.`;
-    return verdict('False', 'OtherPolicyAllows', cause);
-  }
+  if (admitting.length === 0) return null;
+  const cause = `NetworkPolicies that admit the server's port ${ports.original}: ${listed(admitting)}.`;
+  return verdict('False', 'OtherPolicyAllows', cause);
+}
+
+export function directAccess(input: ProbeInput): Verdict {
+  const { pods, policy, standing } = input;
+  const open = openByPolicy(input);
+  if (open !== null || standing === null) return open as Verdict;
   const bare = pods.filter(({ runs, recorded }) => runs && !recorded);
   if (bare.length > 0) {
     const names = listed(bare.map(({ name }) => name));
@@ -70,12 +82,10 @@ export function directAccess(input: ProbeInput): Verdict {
   if (running.length === 0) return verdict('Unknown', 'NoPods', 'No selected pod runs.');
   const worst = worstOf(running.map((pod) => ({ name: pod.name, ...findingOf(pod, input) })));
   if (worst !== null) return worst;
-  if (changed)
-    return verdict(
-      'Unknown',
-      'PolicyChanged',
-      `NetworkPolicy ${policy.metadata?.name} is about to be changed.`,
-    );
+  if (!saysTheSame(policy, standing)) {
+    const cause = `NetworkPolicy ${standing.metadata?.name} is not as it has to be, though it closes the server's port.`;
+    return verdict('Unknown', 'PolicyChanged', cause);
+  }
   if (!input.configurationSigned) {
     const cause = "The recorders' ConfigMap is missing, or is not as the operator signed it.";
     return verdict('Unknown', 'ConfigurationChanged', cause);
@@ -112,9 +122,10 @@ interface Finding {
   why?: string | null;
 }
 
-function findingOf(pod: PodFacts, { observed, ports, peers }: ProbeInput): Finding {
+function findingOf(pod: PodFacts, { observed, ports, peers, closedSinceMs }: ProbeInput): Finding {
   const { look } = pod;
-  const isFresh = look !== null && observed.nowMs - look.atMs <= LOOK_COUNTS_MS;
+  if (look === null || closedSinceMs === null || look.atMs < closedSinceMs) return { reason: 'ProbeStale' };
+  const isFresh = observed.nowMs - look.atMs <= LOOK_COUNTS_MS;
   // Connected proves it open, whoever answers on the status port.
   if (isFresh && look.dial === 'connected') return { reason: 'DirectConnectionSucceeded' };
   const heard = answerOf(pod, observed.nowMs);
@@ -131,7 +142,7 @@ function findingOf(pod: PodFacts, { observed, ports, peers }: ProbeInput): Findi
   }
   if (unconfirmed) return { reason: 'ConnectionUnconfirmed' };
   if (server.listens === 'loopback') return { reason: relocated ? null : 'ServerOnLoopback' };
-  return { reason: look?.dial === 'not-tried' ? 'ProbeStale' : null };
+  return { reason: look.dial === 'not-tried' ? 'ProbeStale' : null };
 }
 
 const SENTENCES: Record<keyof typeof FINDINGS, string> = {

@@ -62,7 +62,7 @@ const table = {
   ServerPortUnknown: {
     of: ['Ready'],
     meaning: "The server's port can't be told from the pods.",
-    remedy: 'Set spec.server.port.',
+    remedy: '',
   },
   ServerPortDiffers: {
     of: ['Ready'],
@@ -363,6 +363,12 @@ const table = {
     of: ['RolloutBlocked'],
     meaning: 'Static pods come from a file of the node and pass no admission.',
     remedy: 'Run the server as a Deployment; the recorder can not be put into a static pod.',
+  },
+  InjectionRefused: {
+    of: ['RolloutBlocked'],
+    meaning:
+      'Pods as they are now can not be recorded: admission would refuse new ones. Nothing is restarted for them.',
+    remedy: '',
   },
   EvictionRefused: {
     of: ['RolloutBlocked'],

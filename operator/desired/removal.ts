@@ -62,7 +62,11 @@ export function remove(situation: Situation): Removal {
   if (removal.done) return { ...removal, configMap: null, policy: null };
   if (observed.admissionReady && isOpen && ledToRecorder.length === 0) {
     const mark = `removed-${(resource.metadata.uid ?? '').slice(0, 8)}`;
-    removal.renewal = renew(recorded, pods, (workload, stale) => wishAfter(workload, stale, mark), observed);
+    removal.renewal = renew(recorded, pods, (workload, stale) => wishAfter(workload, stale, mark), {
+      nowMs,
+      refusals: observed.refusals,
+      problemOf: () => null,
+    });
   }
   return removal;
 }

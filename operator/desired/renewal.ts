@@ -30,7 +30,16 @@ export function renew(
   stale: readonly PodFacts[],
   pods: readonly PodFacts[],
   wish: (workload: Workload, stale: readonly PodFacts[]) => string | null,
-  { nowMs, refusals }: { nowMs: number; refusals: ReadonlyMap<string, string> },
+  {
+    nowMs,
+    refusals,
+    problemOf,
+  }: {
+    nowMs: number;
+    refusals: ReadonlyMap<string, string>;
+    /** Why admission would refuse a pod that is made like this one; null: it would not. */
+    problemOf: (pod: PodFacts) => string | null;
+  },
 ): Renewal {
   const renewal: Renewal = { restart: [], evict: [], blocked: [] };
   const toRestart: Workload[] = [];
@@ -38,6 +47,7 @@ export function renew(
   const hindered = new Map<Reason, string[]>();
   const hinder = (reason: Reason, name: string) =>
     hindered.set(reason, [...(hindered.get(reason) ?? []), name]);
+  const problems = new Set<string>();
   const wishFor = (workload: Workload) =>
     wish(
       workload,
@@ -49,7 +59,9 @@ export function renew(
     if (pod.terminating) continue;
     const { workload, name } = pod;
     const hindrance = hindranceOf(pod);
-    if (hindrance !== null) hinder(hindrance, workload === null ? name : nameOf(workload));
+    const problem = workload === null ? null : problemOf(pod);
+    if (problem !== null) problems.add(`${nameOf(workload)}: ${quoted(problem)}.`);
+    else if (hindrance !== null) hinder(hindrance, workload === null ? name : nameOf(workload));
     else if (workload === null || workload.kind === 'Other') toEvict.push(pod);
     else if (workload.restartedFor !== wishFor(workload)) {
       if (!toRestart.some(({ uid }) => uid === workload.uid)) toRestart.push(workload);
@@ -71,6 +83,7 @@ export function renew(
     (pod) => pod.recorded && !pod.terminating && !pod.ready && nowMs - pod.readySinceMs >= READY_WITHIN_MS,
   );
   for (const { name } of late) if (stale.length > 0) hinder('NewPodsNotReady', name);
+  for (const cause of problems) renewal.blocked.push({ reason: 'InjectionRefused', cause });
   for (const [reason, names] of hindered) renewal.blocked.push({ reason, cause: `${listed(names)}.` });
   return renewal;
 }
@@ -108,7 +121,9 @@ export function evictOne(
   evict.push({ name: pod.name, uid: pod.uid, why });
 }
 
-function nameOf({ ownerKind, name }: Workload): string {
+function nameOf(workload: Workload | null): string {
+  if (workload === null) return '';
+  const { ownerKind, name } = workload;
   return `${ownerKind}/${name}`;
 }
 

@@ -57,6 +57,12 @@ function factsOf(
   const name = service.metadata?.name ?? '';
   const numeric = (service.spec?.ports ?? []).map(numericTarget);
   const own = slices.filter((slice) => serviceOf(slice) === name);
+  // Pods from before a change of the settings listen elsewhere.
+  const recorders = new Set([
+    ports.recorder,
+    ...pods.map(({ recorderPort }) => recorderPort ?? ports.recorder),
+  ]);
+  recorders.delete(ports.original);
   const selected = pods.filter(({ labels }) => serviceSelects(service.spec?.selector, labels));
   return {
     name,
@@ -64,7 +70,7 @@ function factsOf(
     pods: selected,
     annotated: service.metadata?.annotations?.[TARGET_ANNOTATION] ?? null,
     leadsToServer: numeric.includes(ports.original),
-    leadsToRecorder: numeric.includes(ports.recorder) && ports.recorder !== ports.original,
+    leadsToRecorder: numeric.some((port) => port !== null && recorders.has(port)),
     headless: service.spec?.clusterIP === 'None',
     isForServer:
       numeric.some((port) => port === ports.original || port === ports.recorder) ||

@@ -8,6 +8,7 @@ import { type Peers, rememberPeers } from './connections.ts';
 import type { Observed } from './observed.ts';
 import { type PodFacts, podsOf } from './pods.ts';
 import { type Ports, portsOf } from './ports.ts';
+import { openByPolicy } from './probe.ts';
 import type { Refusal } from './floors.ts';
 
 export interface Situation {
@@ -22,6 +23,8 @@ export interface Situation {
   standingPolicy: NetworkPolicy | null;
   otherPolicies: NetworkPolicy[];
   peers: Peers;
+  /** As in the memory. */
+  closedSinceMs: number | null;
 }
 
 export function situationOf(observed: Observed): Situation {
@@ -29,14 +32,19 @@ export function situationOf(observed: Observed): Situation {
   const { mine, lost } = podsOf(observed);
   const found = portsOf(resource, settings, mine);
   const ourName = ownedName(resource.metadata.name ?? '');
+  const standing = networkPolicies.find(({ metadata }) => metadata?.name === ourName) ?? null;
+  const otherPolicies = networkPolicies.filter(({ metadata }) => metadata?.name !== ourName);
+  const { ports } = found;
+  const isClosed = ports !== null && openByPolicy({ pods: mine, ports, standing, otherPolicies }) === null;
   return {
     observed,
     pods: mine,
     lost,
-    ports: found.ports,
+    ports,
     portTrouble: found.refusal,
-    standingPolicy: networkPolicies.find(({ metadata }) => metadata?.name === ourName) ?? null,
-    otherPolicies: networkPolicies.filter(({ metadata }) => metadata?.name !== ourName),
+    standingPolicy: standing,
+    otherPolicies,
+    closedSinceMs: isClosed ? (memory?.closedSinceMs ?? observed.nowMs) : null,
     peers: rememberPeers(mine, memory),
   };
 }

@@ -91,7 +91,7 @@ function sidecarsInjected({ observed, pods }: Situation, { bare, former }: Adopt
 }
 
 function directVerdict(situation: Situation, { stage, policy, closes, traffic, refusal }: Adoption): Verdict {
-  const { observed, pods, ports, standingPolicy, otherPolicies, peers } = situation;
+  const { observed, pods, ports, standingPolicy, otherPolicies, peers, closedSinceMs } = situation;
   if (stage !== 'Enforcing' || policy === null || ports === null || !closes) {
     if (stage === 'Pending' || refusal !== null) {
       return verdict('False', 'NotBegun', 'Direct access is open: nothing is recorded yet.');
@@ -121,6 +121,7 @@ function directVerdict(situation: Situation, { stage, policy, closes, traffic, r
     standing: standingPolicy,
     otherPolicies,
     peers,
+    closedSinceMs,
     configurationSigned: isSigned(observed.configMap, observed.sign),
   });
 }
