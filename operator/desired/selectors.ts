@@ -70,7 +70,21 @@ export function overlaps(
   return shared.length > 0 && shared.every(([key, value]) => wanted[key] === value);
 }
 
-/** The order in which resources came: by creation (RFC 3339 in UTC, as the API server writes it), then by name. */
+/**
+ * The resource whose pod this is: of those that select it the oldest, then the first by name. One that is being deleted has no pods any more.
+ * @param resources all of the pod's namespace
+ */
+export function oldestMatching(
+  resources: readonly RecordedMCPServer[],
+  labels: Labels | undefined,
+): RecordedMCPServer | null {
+  const selecting = resources.filter(
+    ({ metadata, spec }) => metadata.deletionTimestamp === undefined && matches(spec.selector, labels),
+  );
+  return selecting.sort(byAge)[0] ?? null;
+}
+
+/** The order in which resources have a claim: by creation (RFC 3339 in UTC, as the API server writes it), then by name. */
 export function byAge(a: RecordedMCPServer, b: RecordedMCPServer): number {
   return (
     compare(a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? '') ||
