@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Pod, Service } from 'kubernetes-types/core/v1';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
-import { winnerOf } from '../desired/conflict.ts';
+import { oldestMatching } from '../desired/selectors.ts';
 import { SERVER_LABEL } from '../naming.ts';
 import type { Settings } from '../settings.ts';
 import { type AdmissionRequest, UNCHANGED, type Verdict } from './admission.ts';
@@ -43,8 +43,8 @@ export async function judgePod(request: AdmissionRequest, parts: JudgeParts): Pr
   const pod = request.object as Pod;
   // An entry matched, so a resource selects the pod, or did a moment ago: one that is not known yet must not let the pod pass bare.
   const resource =
-    winnerOf(pod, await parts.lookup.resourcesOf(namespace, false)) ??
-    winnerOf(pod, await parts.lookup.resourcesOf(namespace, true));
+    oldestMatching(await parts.lookup.resourcesOf(namespace, false), pod.metadata?.labels) ??
+    oldestMatching(await parts.lookup.resourcesOf(namespace, true), pod.metadata?.labels);
   if (resource === null) {
     const claimed = pod.metadata?.labels?.[SERVER_LABEL];
     if (claimed === undefined) return UNCHANGED;
