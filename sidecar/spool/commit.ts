@@ -527,7 +527,8 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     setSealAfter(ms) {
       sealAfterMs = ms;
       // One whose seal is on its way needs no clock any more.
-      if (current?.dirty === true && (inFlight?.seal ?? null) === null && state !== 'ended') awaitAge(current);
+      if (current?.dirty === true && (inFlight?.seal ?? null) === null && state !== 'ended')
+        awaitAge(current);
     },
     isOpen: () => current !== null && current.batches > 0,
     diskWaitMs() {
