@@ -156,7 +156,7 @@ export function createTransport(access: Access): Transport {
       };
       try {
         const answer = await begin(watches, request, {
-          beginMs: Math.min(STREAM_BEGIN_MS, idleMs),
+          beginMs: STREAM_BEGIN_MS,
           idleMs,
           ...(signal === undefined ? {} : { signal }),
         });

@@ -1,0 +1,98 @@
+/**
+ * Owns the way out of the recording, from the deletion of the resource to the end of its finalizer.
+ * Invariants: the server's port is open before a Service leads there, and Services lead there before the recorders go, so that no call fails;
+ * ten minutes after the deletion the finalizer goes whatever is left, so that nothing of ours holds a namespace up.
+ */
+import type { ConfigMap } from 'kubernetes-types/core/v1';
+import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
+import { keptConfigMap } from './config-map.ts';
+import { networkPolicyOf, saysTheSame } from './network-policy.ts';
+import type { Workload } from './observed.ts';
+import type { Plan } from './plan.ts';
+import type { PodFacts } from './pods.ts';
+import { otherPortsOf, type Ports } from './ports.ts';
+import { renew, type Renewal } from './renewal.ts';
+import { servicesOf } from './services.ts';
+import { recorderPortsOf } from './shapes.ts';
+import type { Situation } from './situation.ts';
+import { leadBack } from './traffic.ts';
+import { listed } from './verdict.ts';
+
+/** The finalizer goes at the latest so long after the deletion (ms). */
+export const REMOVAL_BOUND_MS = 10 * 60_000;
+
+export interface Removal {
+  configMap: ConfigMap | null;
+  policy: NetworkPolicy | null;
+  services: Plan['services'];
+  renewal: Renewal;
+  /** Nothing of ours is left, or the time is over. */
+  done: boolean;
+  /** What is left when the time is over. */
+  left: string[];
+}
+
+export function remove(situation: Situation): Removal {
+  const { observed, pods, ports, standingPolicy } = situation;
+  const { resource, nowMs } = observed;
+  const recorded = pods.filter(({ recorded }) => recorded);
+  const policy = standingPolicy === null || ports === null ? null : openPolicy(situation, ports);
+  const isOpen = policy === null || (standingPolicy !== null && saysTheSame(policy, standingPolicy));
+  const facts = ports === null ? [] : servicesOf(observed.services, observed.endpointSlices, pods, ports);
+  const traffic = leadBack(facts, () => isOpen);
+  const ledToRecorder = facts.filter(
+    ({ annotated, leadsToRecorder }) => annotated !== null && leadsToRecorder,
+  );
+  const removal: Removal = {
+    configMap: keptConfigMap(resource, observed.configMap),
+    policy,
+    services: traffic.services,
+    renewal: { restart: [], evict: [], blocked: [] },
+    done: recorded.length === 0 && traffic.waitingFor.length === 0,
+    left: [],
+  };
+  const since = Date.parse(resource.metadata.deletionTimestamp ?? '');
+  if (!removal.done && nowMs - since >= REMOVAL_BOUND_MS) {
+    removal.left = [
+      ...recorded.map(({ name }) => `Pod/${name} (has the recorder)`),
+      ...traffic.waitingFor.map((name) => `Service/${name} (annotated)`),
+    ];
+    removal.done = true;
+  }
+  if (removal.done) return { ...removal, configMap: null, policy: null };
+  if (observed.admissionReady && isOpen && ledToRecorder.length === 0) {
+    const mark = `removed-${(resource.metadata.uid ?? '').slice(0, 8)}`;
+    removal.renewal = renew(recorded, pods, (workload, stale) => wishAfter(workload, stale, mark), {
+      nowMs,
+      refusals: observed.refusals,
+      problemOf: () => null,
+    });
+  }
+  return removal;
+}
+
+/**
+ * From a template with our annotation it is taken, and the template is its owner's again. Pods of a template without one can only be made
+ * anew by giving it one.
+ */
+function wishAfter({ restartedFor }: Workload, stale: readonly PodFacts[], mark: string): string | null {
+  if (restartedFor === mark) return mark;
+  const ofThisTemplate = stale.some((pod) => pod.restartedFor === restartedFor);
+  return restartedFor === null && ofThisTemplate ? mark : null;
+}
+
+/** The policy with the server's port open beside the recorder's: the promise has ended, and calls go on. */
+function openPolicy({ observed, pods }: Situation, ports: Ports): NetworkPolicy {
+  const recorder = new Set([...recorderPortsOf(pods, ports), ports.original]);
+  return networkPolicyOf(observed.resource, observed.settings, {
+    recorder: [...recorder].sort((a, b) => a - b),
+    status: ports.status,
+    others: otherPortsOf(observed.resource, ports).open,
+    closesUnrecorded: false,
+  });
+}
+
+/** What is left, for people. */
+export function leftOver({ left }: Removal): string {
+  return `Removed after ${REMOVAL_BOUND_MS / 60_000} minutes with this left: ${listed(left)}. Restart these workloads.`;
+}
