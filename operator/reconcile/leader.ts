@@ -10,7 +10,7 @@ import { type IdentityCopy, keepIdentity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { createQueue } from '../kube/queue.ts';
 import type { Reflector } from '../kube/reflector.ts';
-import { keyOf } from '../kube/resource.ts';
+import { type KubeObject, keyOf } from '../kube/resource.ts';
 import { createLooks } from '../link/look.ts';
 import { createTokenProofs } from '../link/token.ts';
 import type { OperatorMetrics } from '../metrics.ts';
@@ -20,7 +20,7 @@ import { createAdmissionState, FOLLOWED_MS } from './admission-state.ts';
 import { tellAffected } from './affected.ts';
 import { followClusterObjects } from './cluster-copies.ts';
 import { chartOwner, createClusterObjects } from './cluster-objects.ts';
-import { closeAll, completeOnce, followAll, type ServerCopy } from './copies.ts';
+import { closeAll, completeOnce, type Copies, followAll, type ServerCopy } from './copies.ts';
 import type { Stored } from './kinds.ts';
 import { createResourceReconciler } from './resources.ts';
 import { createWorkloads } from './workloads.ts';
@@ -38,8 +38,9 @@ export interface LeaderParts {
 }
 
 export interface Leader {
+  readonly pods: Copies['pods'];
   /** Copies of the cluster that have to follow it. */
-  readonly copies: readonly Pick<Reflector<Stored<unknown>>, 'health' | 'resource'>[];
+  readonly copies: readonly Pick<Reflector<KubeObject>, 'health' | 'resource'>[];
   readonly queueDepth: number;
   readonly queueFailing: number;
   /** Finishes what is under way, and begins nothing more. */
@@ -115,6 +116,8 @@ export function startLeading(parts: LeaderParts): Leader {
       begun.set(key, nowMs());
       if (key === CLUSTER) return cluster.reconcile();
       if (key === IDENTITY) return renewIdentity();
+      // Nothing is configured without a signature; the identity's arrival calls for all keys again.
+      if (identity.current() === null) return null;
       const againMs = await resources.reconcile(key, signal);
       if (againMs === null) begun.delete(key);
       return againMs;
@@ -163,6 +166,7 @@ export function startLeading(parts: LeaderParts): Leader {
   void begin();
 
   return {
+    pods: copies.pods,
     copies: [...Object.values(copies), ...Object.values(clusterCopies)],
     get queueDepth() {
       return queue.depth;
