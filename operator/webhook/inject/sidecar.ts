@@ -9,6 +9,8 @@ import type { Injection } from './injection.ts';
 import { credentialsSecret, podIdentity, resourcesOf, volumesOf } from './storage.ts';
 import { drainHook } from './termination.ts';
 
+const DRAIN_PATH = 'MCP_RECORDER_DRAIN_PATH';
+
 /**
  * @param pod without the recorder
  * @param port where clients reach the recorder
@@ -69,6 +71,13 @@ export function sidecarContainer(
   };
 }
 
+/** The drain path of a recorder that is there already. */
+export function drainPathOf(pod: Pod): string | null {
+  const sidecar = pod.spec?.initContainers?.find(({ name }) => name === SIDECAR_CONTAINER);
+  const path = sidecar?.env?.find(({ name }) => name === DRAIN_PATH)?.value;
+  return path !== undefined && /^\/drain\/[0-9a-f]{32}$/.test(path) ? path : null;
+}
+
 function tcpPort(name: string, containerPort: number): ContainerPort {
   return { name, containerPort, protocol: 'TCP' };
 }
@@ -89,7 +98,7 @@ function environment({ resource, settings, configKeys, drainPath, sessionKey }: 
     { name: 'MCP_RECORDER_SERVER', value: resource.metadata.name ?? '' },
     { name: 'MCP_RECORDER_IMAGE', value: settings.sidecar.image },
     { name: 'MCP_RECORDER_CONFIG_KEYS', value: configKeys.join(',') },
-    { name: 'MCP_RECORDER_DRAIN_PATH', value: drainPath },
+    { name: DRAIN_PATH, value: drainPath },
     { name: 'MCP_RECORDER_SESSION_KEY', value: sessionKey },
   ];
 }
