@@ -7,6 +7,7 @@ import path from 'node:path';
 import { lineJsonSchema } from '@mcp-recorder/recording/format/line-schema';
 import { configurationJsonSchema } from '../sidecar/config/problems.ts';
 import { apiPage } from './api-page.ts';
+import { chartReadme, crdTemplate } from './chart-files.ts';
 import { cliPage } from './cli-page.ts';
 import { resourceTypes } from './resource-types.ts';
 
@@ -17,6 +18,8 @@ const generated: { path: string; content: () => string | Promise<string> }[] = [
   { path: 'docs/schema/line.schema.json', content: lineJsonSchema },
   { path: 'docs/cli.md', content: cliPage },
   { path: 'docs/api.md', content: apiPage },
+  { path: 'helm/mcp-recorder/templates/crd.yaml', content: crdTemplate },
+  { path: 'helm/mcp-recorder/README.md', content: chartReadme },
   { path: 'operator/api/recorded-mcp-server.ts', content: resourceTypes },
   {
     path: 'docs/schema/configuration.schema.json',
