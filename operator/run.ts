@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { followIdentity, type Identity } from './identity.ts';
 import type { KubeClient } from './kube/client.ts';
+import { createEvents } from './kube/events.ts';
 import { createLeadership, type LeaseTimes } from './kube/lease.ts';
 import type { ReflectorHealth } from './kube/reflector.ts';
 import { createLookup } from './lookup.ts';
@@ -35,6 +36,8 @@ export interface Replica {
   close(): Promise<void>;
 }
 
+/** How Events name who tells them. */
+const CONTROLLER = 'mcp-recorder.dev/operator';
 /** A copy that has not heard of the API server for so long, and knows of no failure, has stopped to follow it (ms). */
 const STUCK_MS = 10 * 60_000;
 
@@ -43,6 +46,12 @@ export async function startReplica(options: RunOptions): Promise<Replica> {
   const { client, settings, log } = options;
   const servers = followServers({ client, namespaces: settings.watchNamespaces, log });
   const identity = followIdentity({ client, settings, log });
+  const events = createEvents({
+    client,
+    controller: CONTROLLER,
+    instance: options.host,
+    log,
+  });
   /** What comes and goes. */
   const live: { leader: Leader | null; webhook: Promise<WebhookServer> | null; isServing: boolean } = {
     leader: null,
@@ -120,7 +129,7 @@ export async function startReplica(options: RunOptions): Promise<Replica> {
     log,
     ...(options.times === undefined ? {} : { times: options.times }),
     async lead(signal) {
-      const leader = startLeading({ client, settings, servers, identity, metrics, log, tell: () => {} });
+      const leader = startLeading({ client, settings, servers, identity, metrics, events, log });
       live.leader = leader;
       await aborted(signal);
       await leader.close();
@@ -132,7 +141,7 @@ export async function startReplica(options: RunOptions): Promise<Replica> {
     log.info('ending');
     const webhook = await live.webhook?.catch(() => null);
     await Promise.all([leadership.close(), webhook?.close()]);
-    await Promise.all([servers.close(), identity.close(), status.close()]);
+    await Promise.all([servers.close(), identity.close(), status.close(), events.close()]);
     await client.close();
     log.info('ended');
   }

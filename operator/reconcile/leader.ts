@@ -4,10 +4,9 @@
  * a short time make it once; after `close` nothing is written any more.
  */
 import type { Logger } from 'pino';
-import type { PlannedEvent } from '../desired/plan.ts';
-import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import { type IdentityCopy, keepIdentity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { EventEmitter } from '../kube/events.ts';
 import { createQueue } from '../kube/queue.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, keyOf } from '../kube/resource.ts';
@@ -21,7 +20,6 @@ import { tellAffected } from './affected.ts';
 import { followClusterObjects } from './cluster-copies.ts';
 import { chartOwner, createClusterObjects } from './cluster-objects.ts';
 import { closeAll, completeOnce, type Copies, followAll, type ServerCopy } from './copies.ts';
-import type { Stored } from './kinds.ts';
 import { createResourceReconciler } from './resources.ts';
 import { createWorkloads } from './workloads.ts';
 import { createWritten } from './written.ts';
@@ -32,8 +30,7 @@ export interface LeaderParts {
   servers: ServerCopy;
   identity: IdentityCopy;
   metrics: OperatorMetrics;
-  /** Tells people of what was done, on the resource. */
-  tell(resource: Readonly<Stored<RecordedMCPServer>>, events: readonly PlannedEvent[]): void;
+  events: EventEmitter;
   log: Logger;
 }
 
@@ -107,7 +104,7 @@ export function startLeading(parts: LeaderParts): Leader {
     wantAdmission(key, wanted) {
       if (admission.want(key, wanted)) affect(CLUSTER);
     },
-    tell: parts.tell,
+    events: parts.events,
     log,
   });
   const queue = createQueue({
