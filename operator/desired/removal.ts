@@ -6,14 +6,13 @@
 import type { ConfigMap } from 'kubernetes-types/core/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import { keptConfigMap } from './config-map.ts';
-import { networkPolicyOf, saysTheSame } from './network-policy.ts';
+import { policyOf } from './enforcement.ts';
+import { saysTheSame } from './network-policy.ts';
 import type { Workload } from './observed.ts';
 import type { Plan } from './plan.ts';
 import type { PodFacts } from './pods.ts';
-import { otherPortsOf, type Ports } from './ports.ts';
 import { renew, type Renewal } from './renewal.ts';
 import { servicesOf } from './services.ts';
-import { recorderPortsOf } from './shapes.ts';
 import type { Situation } from './situation.ts';
 import { leadBack } from './traffic.ts';
 import { listed } from './verdict.ts';
@@ -36,7 +35,8 @@ export function remove(situation: Situation): Removal {
   const { observed, pods, ports, standingPolicy } = situation;
   const { resource, nowMs } = observed;
   const recorded = pods.filter(({ recorded }) => recorded);
-  const policy = standingPolicy === null || ports === null ? null : openPolicy(situation, ports);
+  // The promise has ended: calls go on, whichever way they come.
+  const policy = standingPolicy === null || ports === null ? null : policyOf(situation, ports, [], true);
   const isOpen = policy === null || (standingPolicy !== null && saysTheSame(policy, standingPolicy));
   const facts = ports === null ? [] : servicesOf(observed.services, observed.endpointSlices, pods, ports);
   const traffic = leadBack(facts, () => isOpen);
@@ -79,17 +79,6 @@ function wishAfter({ restartedFor }: Workload, stale: readonly PodFacts[], mark:
   if (restartedFor === mark) return mark;
   const ofThisTemplate = stale.some((pod) => pod.restartedFor === restartedFor);
   return restartedFor === null && ofThisTemplate ? mark : null;
-}
-
-/** The policy with the server's port open beside the recorder's: the promise has ended, and calls go on. */
-function openPolicy({ observed, pods }: Situation, ports: Ports): NetworkPolicy {
-  const recorder = new Set([...recorderPortsOf(pods, ports), ports.original]);
-  return networkPolicyOf(observed.resource, observed.settings, {
-    recorder: [...recorder].sort((a, b) => a - b),
-    status: ports.status,
-    others: otherPortsOf(observed.resource, ports).open,
-    closesUnrecorded: false,
-  });
 }
 
 /** What is left, for people. */

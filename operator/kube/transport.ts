@@ -129,7 +129,8 @@ export function createTransport(access: Access): Transport {
 
   return {
     async send(request, timeoutMs) {
-      const deadline = AbortSignal.timeout(timeoutMs);
+      // The platform takes whole milliseconds only.
+      const deadline = AbortSignal.timeout(Math.ceil(timeoutMs));
       const { signal: given } = request;
       const signal = given === undefined ? deadline : AbortSignal.any([given, deadline]);
       let status = 0;
