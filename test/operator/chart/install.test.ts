@@ -2,8 +2,11 @@
  * The chart on a real API server, without nodes: what it installs is accepted, gives the operator what it needs and no more, and goes away.
  */
 import { execFile } from 'node:child_process';
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { admissionPolicies } from '../../../operator/desired/admission-policies.ts';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
@@ -154,6 +157,14 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
       cluster.kubeconfig,
     ]);
 
+  /** What kubectl says to a file. */
+  const apply = (file: string, options = ['--dry-run=server']) =>
+    new Promise<string>((resolve) => {
+      const args = ['--kubeconfig', cluster.kubeconfig, 'apply', ...options, '-f', '-'];
+      const child = execFile(rigProgram('kubectl'), args, (_error, out, err) => resolve(out + err));
+      child.stdin?.end(file);
+    });
+
   async function may(text: string, user = OPERATOR, groups: string[] = []): Promise<boolean> {
     const { verb, group, resource, subresource, name, namespace } = parseRight(text);
     const resourceAttributes = { verb, group, resource, subresource, name, namespace };
@@ -176,13 +187,27 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
     expect(said).toContain('storage: {store: default}');
     const example = /<<END\n([^]*?)\n\s*END/.exec(said)?.[1] ?? '';
     const file = example.replaceAll(/^ {3}/gm, '').replaceAll('NAMESPACE', 'tools');
-    const applied = new Promise<string>((resolve) => {
-      const args = ['--kubeconfig', cluster.kubeconfig, 'apply', '--dry-run=server', '-f', '-'];
-      const child = execFile(rigProgram('kubectl'), args, (_error, out, err) => resolve(out + err));
-      child.stdin?.end(file);
-    });
-    expect(await applied).toBe('recordedmcpserver.mcp-recorder.dev/my-server created (server dry run)\n');
+    expect(await apply(file)).toBe('recordedmcpserver.mcp-recorder.dev/my-server created (server dry run)\n');
     expect(await run('upgrade', {})).toContain('WARNING: no store is set up');
+    await run('upgrade', STORE);
+  });
+
+  it('runs with the demo of the README and the examples of the documentation', async () => {
+    const root = path.join(import.meta.dirname, '../../..');
+    const demo = path.join(root, 'demo/kubernetes');
+    const values: object = parse(await fs.readFile(path.join(demo, 'values.yaml'), 'utf8'));
+    await run('upgrade', values);
+    for (const file of ['minio.yaml', 'server.yaml', 'recorded.yaml']) {
+      const content = await fs.readFile(path.join(demo, file), 'utf8');
+      expect(await apply(content, ['--server-side']), file).not.toMatch(/rror|arning/);
+    }
+    for (const page of ['docs/api.md', 'docs/operations.md']) {
+      const [, example = ''] =
+        /```yaml\n([^]*?)```/.exec(await fs.readFile(path.join(root, page), 'utf8')) ?? [];
+      expect(await apply(example)).toBe(
+        'recordedmcpserver.mcp-recorder.dev/github created (server dry run)\n',
+      );
+    }
     await run('upgrade', STORE);
   });
 
@@ -267,6 +292,9 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
       metadata,
       spec,
     } as KubeObject);
+    const names = async () => (await admin.list(RESOURCES)).map(({ metadata: { name } }) => name);
+    const before = await names();
+    expect(before).toContain('github');
     await uninstall();
     const kinds =
       'crd,clusterrole,clusterrolebinding,role,rolebinding,configmap,secret,service,serviceaccount,deployment,job,pdb,networkpolicy';
@@ -281,8 +309,8 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
     expect(stdout).toBe(
       'customresourcedefinition.apiextensions.k8s.io/recordedmcpservers.mcp-recorder.dev\n',
     );
-    expect(await admin.list(RESOURCES)).toHaveLength(1);
+    expect(await names()).toEqual(before);
     await run('install', STORE);
-    expect(await admin.list(RESOURCES)).toHaveLength(1);
+    expect(await names()).toEqual(before);
   });
 });
