@@ -13,7 +13,7 @@ import { freePort, type RunningProcess, startProcess } from '../../support/child
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { eventually } from '../../support/poll.ts';
 import { openServiceTunnel } from '../../support/service-tunnel.ts';
-import { type Manifest, NAMESPACE, only, render } from '../chart/helm.ts';
+import { field, NAMESPACE, only, render } from '../chart/helm.ts';
 import { CRD_FILE } from './cluster.ts';
 
 export { NAMESPACE };
@@ -81,7 +81,7 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
   const kubeconfig = await plane.kubeconfigFor(OPERATOR_NAME, {
     groups: ['system:serviceaccounts', `system:serviceaccounts:${NAMESPACE}`, 'system:authenticated'],
   });
-  const rendered = parse(only(manifests, 'ConfigMap').data['settings.yaml']) as { webhook: object };
+  const rendered = parse(field(only(manifests, 'ConfigMap'), 'data', 'settings.yaml')) as { webhook: object };
 
   async function startOperator({
     env = {},
@@ -135,7 +135,7 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
   };
 }
 
-async function install(client: KubeClient, manifests: readonly Manifest[]): Promise<void> {
+async function install(client: KubeClient, manifests: readonly KubeObject[]): Promise<void> {
   for (const manifest of manifests) {
     const kind = INSTALLED[manifest.kind];
     if (kind !== undefined) await client.apply(kind, manifest, { fieldManager: 'helm' });
