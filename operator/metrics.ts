@@ -11,8 +11,8 @@ export interface OperatorMetrics {
   readonly registry: Registry;
   /** @param kind `resource` for one RecordedMCPServer, `cluster` for webhook configurations and admission policies */
   reconciled(kind: ReconcileKind, outcome: 'done' | 'failed', tookMs: number): void;
-  /** One admission request was answered. @param decision such as `patched`, `allowed`, `refused` */
-  admitted(webhook: string, decision: string, tookMs: number): void;
+  /** One admission request was answered. @param outcome such as `changed`, `unchanged`, `refused`, `failed` */
+  admitted(kind: string, outcome: string, seconds: number): void;
   looked(look: Look): void;
 }
 
@@ -71,14 +71,14 @@ export function createOperatorMetrics(sources: OperatorSources): OperatorMetrics
   });
   const admissions = new Counter({
     name: name('admission_requests_total'),
-    help: 'Admission requests answered, by webhook and decision.',
-    labelNames: ['webhook', 'decision'],
+    help: 'Admission requests answered, by kind of object and outcome.',
+    labelNames: ['kind', 'outcome'],
     registers,
   });
   const admissionDurations = new Histogram({
     name: name('admission_duration_seconds'),
     help: 'Time of one answer to an admission request.',
-    labelNames: ['webhook'],
+    labelNames: ['kind'],
     buckets: ADMISSION_BUCKETS_SECONDS,
     registers,
   });
@@ -130,9 +130,9 @@ export function createOperatorMetrics(sources: OperatorSources): OperatorMetrics
       reconciles.inc({ kind, outcome });
       durations.observe({ kind }, tookMs / 1000);
     },
-    admitted(webhook, decision, tookMs) {
-      admissions.inc({ webhook, decision });
-      admissionDurations.observe({ webhook }, tookMs / 1000);
+    admitted(kind, outcome, seconds) {
+      admissions.inc({ kind, outcome });
+      admissionDurations.observe({ kind }, seconds);
     },
     looked({ link, dial }) {
       const answered = link.ok ? (link.answer.proven ? 'proven' : 'unproven') : 'none';

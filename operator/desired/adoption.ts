@@ -1,29 +1,25 @@
 /**
- * Owns the way of a running server into the recording: configuration, injection, Services, policy, in the order that its owner chose.
- * Invariants: with `Rolling` direct access is closed only when no pod and no Service needs it any more; once closed it is never opened again
- * before the resource is deleted, whatever happens to pods, Services or the policy itself.
+ * Owns the way of a running server into the recording: configuration, injection, Services, policy.
+ * Invariant: pods are made anew only when all that a recorded pod needs is there: its configuration, admission, and where direct access is
+ * closed the policy.
  */
 import type { ConfigMap } from 'kubernetes-types/core/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import { injectionHashes } from '../webhook/inject/hashes.ts';
 import { configMapOf, holdsSameFiles, keptConfigMap } from './config-map.ts';
 import { foreignPeers } from './connections.ts';
+import { enforcementOf, isClosing, type Stage } from './enforcement.ts';
 import type { Refusal } from './floors.ts';
-import { areIsolated } from './foreign-policies.ts';
 import { injectionProblem } from './injection-problem.ts';
-import { networkPolicyOf, saysTheSame } from './network-policy.ts';
+import { saysTheSame } from './network-policy.ts';
 import type { Workload } from './observed.ts';
 import type { PodFacts } from './pods.ts';
 import { otherPortsOf } from './ports.ts';
 import { answerOf } from './probe.ts';
-import { evictOne, renew, type Renewal } from './renewal.ts';
-import { recorderPortsOf } from './shapes.ts';
+import { evictOne, renew, type Renewal, restartPrefix } from './renewal.ts';
 import { sidecarConfiguration } from './sidecar-configuration.ts';
 import type { Situation } from './situation.ts';
 import { leadToRecorder, type TrafficPlan } from './traffic.ts';
-
-/** Proxies of the cluster follow a changed Service within this time (ms); then nobody needs the old port. */
-export const PROXIES_FOLLOW_MS = 5_000;
 
 export interface Adoption {
   /** Why nothing follows from the resource; what is recorded already goes on as before. */
@@ -31,10 +27,9 @@ export interface Adoption {
   /** What was asked for and is not in force. */
   refusals: Refusal[];
   configMap: ConfigMap | null;
-  /** As it has to stand, whether its time has come or not. Null: its ports are not known. */
+  /** As it has to stand in this stage, whether it is to stand now or not. Null: its ports are not known. */
   policy: NetworkPolicy | null;
-  /** How far the way in has come. */
-  stage: 'Pending' | 'Injecting' | 'Retargeting' | 'Enforcing';
+  stage: Stage;
   /** The policy is to stand now. */
   closes: boolean;
   traffic: TrafficPlan;
@@ -48,7 +43,7 @@ export interface Adoption {
 
 export function adopt(situation: Situation): Adoption {
   const { observed, pods, ports, portTrouble } = situation;
-  const { resource, settings, nowMs, memory } = observed;
+  const { resource, settings, nowMs } = observed;
   const bare = pods.filter(({ selected, recorded }) => selected && !recorded);
   const former = pods.filter(({ selected, recorded, current }) => selected && recorded && !current);
   const adoption: Adoption = {
@@ -56,7 +51,7 @@ export function adopt(situation: Situation): Adoption {
     refusals: [],
     configMap: keptConfigMap(resource, observed.configMap),
     policy: null,
-    stage: wasClosed(situation) ? 'Enforcing' : 'Pending',
+    stage: isClosing(situation, false) ? 'Enforcing' : 'Pending',
     closes: situation.standingPolicy !== null,
     traffic: { services: [], waitingFor: [], led: false, blocked: [], notes: [] },
     renewal: { restart: [], evict: [], blocked: [] },
@@ -67,62 +62,38 @@ export function adopt(situation: Situation): Adoption {
   if (ports === null) return adoption;
 
   const configuration = sidecarConfiguration(resource, settings, ports, observed.linkAuthority);
-  const others = otherPortsOf(resource, ports);
-  adoption.refusals = [...configuration.refusals, ...others.refusals];
+  adoption.refusals = [...configuration.refusals, ...otherPortsOf(resource, ports).refusals];
   if (!configuration.ok) adoption.refusal = configuration.refusal;
   else if (portTrouble === null)
     adoption.configMap = configMapOf(resource, configuration.files, observed.sign);
   const mayBegin = adoption.refusal === null;
 
-  const closedBefore = wasClosed(situation);
-  const immediate = resource.spec.adoption === 'Immediate' && mayBegin;
-  adoption.policy = networkPolicyOf(resource, settings, {
-    recorder: recorderPortsOf(pods, ports),
-    status: ports.status,
-    others: others.open,
-    closesUnrecorded: resource.spec.adoption === 'Immediate' && bare.length > 0 && situation.lost.size === 0,
-  });
-  adoption.traffic = leadToRecorder(observed, pods, ports, closedBefore || immediate);
-  const staysBare = bare.some(({ terminating }) => !terminating);
-  const servicesRight = !staysBare && adoption.traffic.waitingFor.length === 0;
-  adoption.servicesRightSinceMs = servicesRight ? (memory?.servicesRightSinceMs ?? nowMs) : null;
-  const followed =
-    adoption.servicesRightSinceMs !== null &&
-    (!adoption.traffic.led || nowMs - adoption.servicesRightSinceMs >= PROXIES_FOLLOW_MS);
+  adoption.traffic = leadToRecorder(observed, pods, ports, isClosing(situation, mayBegin));
   const configured = adoption.configMap !== null && holdsSameFiles(adoption.configMap, observed.configMap);
-  const ready = mayBegin && configured && observed.admissionReady;
+  const mayInject = mayBegin && configured && observed.admissionReady;
+  Object.assign(
+    adoption,
+    enforcementOf(situation, ports, { mayBegin, mayInject, bare, traffic: adoption.traffic }),
+  );
 
-  if (closedBefore || immediate) adoption.stage = 'Enforcing';
-  else if (!ready) adoption.stage = 'Pending';
-  else if (staysBare || pods.length === 0) adoption.stage = 'Injecting';
-  else adoption.stage = followed ? 'Enforcing' : 'Retargeting';
-  // Where other policies close these pods already, ours only adds the recorder's ports, and without it nobody would reach them.
-  const onlyAdds = mayBegin && areIsolated(situation.otherPolicies, pods);
-  adoption.closes = adoption.stage === 'Enforcing' || situation.standingPolicy !== null || onlyAdds;
-
-  const policyStands =
-    situation.standingPolicy !== null && saysTheSame(adoption.policy, situation.standingPolicy);
-  if (ready && (policyStands || !(immediate || onlyAdds))) {
+  const { policy, closes, stage } = adoption;
+  const stands =
+    policy !== null && situation.standingPolicy !== null && saysTheSame(policy, situation.standingPolicy);
+  // New pods come into a policy that stands, and never into one that keeps them from being reached.
+  if (mayInject && (stands || !closes)) {
     adoption.renewal = renew([...bare, ...former], pods, wishOf(situation), {
       nowMs,
       refusals: observed.refusals,
       problemOf: (pod) => injectionProblem(pod, resource, settings),
     });
-    if (policyStands && adoption.stage === 'Enforcing') evictConnected(situation, adoption.renewal);
+    if (stands && stage === 'Enforcing') evictConnected(situation, adoption.renewal);
   }
   adoption.renewal.blocked.push(...adoption.traffic.blocked);
   return adoption;
 }
 
-/** Direct access was closed before, and stays so. A policy that stands is kept in any case: should the status be lost, it is not. */
-function wasClosed({ observed: { resource } }: Situation): boolean {
-  const { phase, enforcedSince } = resource.status ?? {};
-  return phase === 'Enforcing' || phase === 'Enforced' || enforcedSince !== undefined;
-}
-
 function wishOf({ observed: { resource, settings } }: Situation): (workload: Workload) => string {
-  const uid = (resource.metadata.uid ?? '').slice(0, 8);
-  const value = `${uid}-${injectionHashes(resource, settings).resource}`;
+  const value = `${restartPrefix(resource.metadata.uid ?? '')}${injectionHashes(resource, settings).resource}`;
   return () => value;
 }
 

@@ -3,9 +3,10 @@
  * Invariants: a function of what was observed and nothing else; carried out and observed again, it comes to rest; what it says of the state is
  * never better than what was seen.
  */
-import { adopt, PROXIES_FOLLOW_MS } from './adoption.ts';
+import { adopt } from './adoption.ts';
 import { enforcedSince, eventsOf } from './conditions.ts';
 import { digestOf } from './config-map.ts';
+import { PROXIES_FOLLOW_MS } from './enforcement.ts';
 import { notesOf } from './notes.ts';
 import type { Observed } from './observed.ts';
 import type { Plan, PlannedEvent } from './plan.ts';

@@ -56,6 +56,11 @@ export function restrictsClients(
   return rules.length > 0 && rules.every(({ from = [] }) => from.length > 0);
 }
 
+/** Whether a policy admits the port, by its number, to any pod that it selects. */
+export function admitsPort(port: number, { spec }: NetworkPolicy): boolean {
+  return (spec?.ingress ?? []).some((rule) => admits(rule, port, {}));
+}
+
 /** Every policy is, but for those that say that they are for egress alone. */
 function isForIngress({ spec }: NetworkPolicy): boolean {
   const types = spec?.policyTypes ?? [];

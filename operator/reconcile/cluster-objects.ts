@@ -5,9 +5,8 @@
  * ClusterRole, so that they never outlive an uninstall.
  */
 import type { Logger } from 'pino';
-import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import { admissionPolicies } from '../desired/admission-policies.ts';
-import { byAge } from '../desired/selectors.ts';
+import { webhookConfigurations } from '../desired/webhook-configurations.ts';
 import type { Identity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isKubeError } from '../kube/kube-error.ts';
@@ -15,11 +14,10 @@ import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, keyOf, type OwnerReference, type Resource } from '../kube/resource.ts';
 import { clusterNames } from '../naming.ts';
 import type { Settings } from '../settings.ts';
-import { webhookConfigurations } from '../webhook/webhook-configurations.ts';
 import type { AdmissionState } from './admission-state.ts';
 import { type ClusterCopies, DEFINITION } from './cluster-copies.ts';
 import type { ServerCopy } from './copies.ts';
-import { ADMISSION_POLICIES, CLUSTER_ROLES, type Stored } from './kinds.ts';
+import { ADMISSION_POLICIES, CLUSTER_ROLES } from './kinds.ts';
 import type { Written } from './written.ts';
 
 export interface ClusterObjectParts {
@@ -86,14 +84,6 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
     }
   }
 
-  /** Resources whose pods are to be asked about, the newest last: a new one then moves no other from object to object. */
-  function admitted(): Readonly<Stored<RecordedMCPServer>>[] {
-    return parts.servers
-      .list()
-      .filter((server) => admission.wanted(keyOf(server)) ?? server.metadata.deletionTimestamp === undefined)
-      .sort(byAge);
-  }
-
   async function removeAll(): Promise<void> {
     admission.broken();
     // A binding without its policy does nothing; a policy without its binding neither.
@@ -112,18 +102,16 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
       // Its arrival calls for this item again.
       if (identity === null) return null;
       const owner = await chartOwner(client, settings.fullname);
-      const resources = admitted();
-      const webhooks = webhookConfigurations({
-        settings,
-        resources,
-        authorities: identity.authorities,
-        owner,
-      }) as KubeObject[];
+      const role = { name: owner.name, uid: owner.uid };
+      const servers = parts.servers.list();
+      const { authorities } = identity;
+      const webhooks = webhookConfigurations(servers, settings, authorities, role) as KubeObject[];
       // In this order an entry that moves to an earlier object is there before it leaves the later one.
       for (const webhook of webhooks) await apply(copies.webhooks, webhook);
       await prune(copies.webhooks, webhooks);
-      for (const key of admission.stands(new Set(resources.map(keyOf)))) parts.changed(key);
-      const policies = admissionPolicies(settings, { name: owner.name, uid: owner.uid }) as KubeObject[];
+      const admitted = servers.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+      for (const key of admission.stands(new Set(admitted.map(keyOf)))) parts.changed(key);
+      const policies = admissionPolicies(settings, role) as KubeObject[];
       for (const policy of policies) {
         if (policy.kind === ADMISSION_POLICIES.kind) await apply(copies.policies, policy);
         else await apply(copies.bindings, policy);

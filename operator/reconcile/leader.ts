@@ -4,13 +4,12 @@
  * a short time make it once; after `close` nothing is written any more.
  */
 import type { Logger } from 'pino';
-import type { PlannedEvent } from '../desired/plan.ts';
-import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import { type IdentityCopy, keepIdentity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { EventEmitter } from '../kube/events.ts';
 import { createQueue } from '../kube/queue.ts';
 import type { Reflector } from '../kube/reflector.ts';
-import { keyOf } from '../kube/resource.ts';
+import { type KubeObject, keyOf } from '../kube/resource.ts';
 import { createLooks } from '../link/look.ts';
 import { createTokenProofs } from '../link/token.ts';
 import type { OperatorMetrics } from '../metrics.ts';
@@ -20,8 +19,7 @@ import { createAdmissionState, FOLLOWED_MS } from './admission-state.ts';
 import { tellAffected } from './affected.ts';
 import { followClusterObjects } from './cluster-copies.ts';
 import { chartOwner, createClusterObjects } from './cluster-objects.ts';
-import { closeAll, completeOnce, followAll, type ServerCopy } from './copies.ts';
-import type { Stored } from './kinds.ts';
+import { closeAll, completeOnce, type Copies, followAll, type ServerCopy } from './copies.ts';
 import { createResourceReconciler } from './resources.ts';
 import { createWorkloads } from './workloads.ts';
 import { createWritten } from './written.ts';
@@ -32,14 +30,14 @@ export interface LeaderParts {
   servers: ServerCopy;
   identity: IdentityCopy;
   metrics: OperatorMetrics;
-  /** Tells people of what was done, on the resource. */
-  tell(resource: Readonly<Stored<RecordedMCPServer>>, events: readonly PlannedEvent[]): void;
+  events: EventEmitter;
   log: Logger;
 }
 
 export interface Leader {
+  readonly pods: Copies['pods'];
   /** Copies of the cluster that have to follow it. */
-  readonly copies: readonly Pick<Reflector<Stored<unknown>>, 'health' | 'resource'>[];
+  readonly copies: readonly Pick<Reflector<KubeObject>, 'health' | 'resource'>[];
   readonly queueDepth: number;
   readonly queueFailing: number;
   /** Finishes what is under way, and begins nothing more. */
@@ -106,7 +104,7 @@ export function startLeading(parts: LeaderParts): Leader {
     wantAdmission(key, wanted) {
       if (admission.want(key, wanted)) affect(CLUSTER);
     },
-    tell: parts.tell,
+    events: parts.events,
     log,
   });
   const queue = createQueue({
@@ -115,6 +113,8 @@ export function startLeading(parts: LeaderParts): Leader {
       begun.set(key, nowMs());
       if (key === CLUSTER) return cluster.reconcile();
       if (key === IDENTITY) return renewIdentity();
+      // Nothing is configured without a signature; the identity's arrival calls for all keys again.
+      if (identity.current() === null) return null;
       const againMs = await resources.reconcile(key, signal);
       if (againMs === null) begun.delete(key);
       return againMs;
@@ -163,6 +163,7 @@ export function startLeading(parts: LeaderParts): Leader {
   void begin();
 
   return {
+    pods: copies.pods,
     copies: [...Object.values(copies), ...Object.values(clusterCopies)],
     get queueDepth() {
       return queue.depth;

@@ -6,18 +6,16 @@
 import type { Logger } from 'pino';
 import { decide } from '../desired/decide.ts';
 import type { Observed } from '../desired/observed.ts';
-import type { PlannedEvent } from '../desired/plan.ts';
-import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
+import type { EventEmitter } from '../kube/events.ts';
 import { carryOut } from './carry-out.ts';
-import type { Stored } from './kinds.ts';
 import { lookTargets, observe, type ObserveParts, type Remembered } from './observe.ts';
 import type { WriteParts } from './writes.ts';
 
 export interface ResourceParts extends ObserveParts, WriteParts {
   /** What admission should do about a resource's pods; null: there is no such resource. */
   wantAdmission(key: string, wanted: boolean | null): void;
-  /** Tells people of what was done, on the resource. */
-  tell(resource: Readonly<Stored<RecordedMCPServer>>, events: readonly PlannedEvent[]): void;
+  /** Where people are told of what was done. */
+  events: EventEmitter;
   log: Logger;
 }
 
@@ -71,7 +69,7 @@ export function createResourceReconciler(parts: ResourceParts): ResourceReconcil
       entries.set(key, { uid, memory: plan.memory, refusals, scene });
       const outcome = await carryOut(plan, standing, parts, signal);
       entries.set(key, { uid, memory: plan.memory, refusals: outcome.refusals, scene });
-      parts.tell(standing.resource, plan.events);
+      for (const event of plan.events) parts.events.emit(standing.resource, event);
       for (const [what, why] of outcome.refusals) parts.log.warn({ resource: key, what }, why);
       if (outcome.failure !== null) throw outcome.failure;
       const isNews = namesOf(refusals) !== namesOf(outcome.refusals);

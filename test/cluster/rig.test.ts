@@ -7,7 +7,7 @@ import { deployEverything, type EverythingServer } from './support/everything-se
 import { apply, getJson, kubectl, listJson, logs, type Pod } from './support/kubectl.ts';
 import { deployMinio } from './support/minio-service.ts';
 import { freshNamespace } from './support/namespaces.ts';
-import { killContainer, signalComponent } from './support/node-faults.ts';
+import { signalComponent, signalContainer } from './support/node-faults.ts';
 import { onCluster } from './support/on-cluster.ts';
 import { waitFor } from './support/wait-for.ts';
 
@@ -58,7 +58,7 @@ onCluster('the cluster', ({ isRig }) => {
   });
 
   it.runIf(isRig)('starts again what was killed: a container, the API server', async () => {
-    await killContainer(namespace, client.name, 'client');
+    await signalContainer(namespace, client.name, 'client', 'SIGKILL');
     await waitFor('the container was started again', () => restarted(namespace, client.name), {
       deadlineMs: 20_000,
     });

@@ -79,7 +79,7 @@ describe('the metrics', () => {
   it('count reconciles, admissions and looks', async () => {
     metrics.reconciled('resource', 'done', 20);
     metrics.reconciled('resource', 'failed', 20);
-    metrics.admitted('pods', 'patched', 4);
+    metrics.admitted('pods', 'changed', 0.004);
     metrics.looked(look('connected', { ok: false, why: '' }));
     metrics.looked(look('timeout', { ok: true, answer: { proven: true } }));
     expect(await scrape()).toEqual(
@@ -87,8 +87,8 @@ describe('the metrics', () => {
         'mcp_recorder_operator_reconciles_total{kind="resource",outcome="done"} 1',
         'mcp_recorder_operator_reconciles_total{kind="resource",outcome="failed"} 1',
         'mcp_recorder_operator_reconcile_duration_seconds_count{kind="resource"} 2',
-        'mcp_recorder_operator_admission_requests_total{webhook="pods",decision="patched"} 1',
-        'mcp_recorder_operator_admission_duration_seconds_bucket{le="0.005",webhook="pods"} 1',
+        'mcp_recorder_operator_admission_requests_total{kind="pods",outcome="changed"} 1',
+        'mcp_recorder_operator_admission_duration_seconds_bucket{le="0.005",kind="pods"} 1',
         'mcp_recorder_operator_looks_total{link="none",dial="connected"} 1',
         'mcp_recorder_operator_looks_total{link="proven",dial="timeout"} 1',
       ]),

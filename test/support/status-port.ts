@@ -38,7 +38,8 @@ export function healthyLink(changes: { token?: string; server?: object; gate?: o
   };
 }
 
-export async function startStatusPort(): Promise<StatusPort> {
+/** @param at an address of the loopback network, and a port; default: any free one of 127.0.0.1 */
+export async function startStatusPort(at: { host?: string; port?: number } = {}): Promise<StatusPort> {
   const folder = await mkdtemp(path.join(tmpdir(), 'status-port-'));
   await makeCertificates(folder);
   const key = await readFile(path.join(folder, 'private.key'));
@@ -56,7 +57,7 @@ export async function startStatusPort(): Promise<StatusPort> {
       else response.end(typeof next === 'string' ? next : JSON.stringify(next));
     },
   );
-  await new Promise<void>((bound) => server.listen(0, '127.0.0.1', bound));
+  await new Promise<void>((bound) => server.listen(at.port ?? 0, at.host ?? '127.0.0.1', bound));
   return {
     port: (server.address() as AddressInfo).port,
     answer(given) {

@@ -8,6 +8,7 @@ import { rigScript, rigState } from './rig.ts';
 import { runCommand } from './run-command.ts';
 import { isRig } from './which-cluster.ts';
 
+export type Signal = 'SIGKILL' | 'SIGSTOP' | 'SIGCONT';
 export type Component =
   | 'calico'
   | 'containerd'
@@ -23,21 +24,26 @@ export type Component =
  * minute.
  * @throws on a given cluster
  */
-export async function signalComponent(
-  component: Component,
-  signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT',
-): Promise<void> {
+export async function signalComponent(component: Component, signal: Signal): Promise<void> {
   const pidFile = path.join(rigState(), 'run', `${component}.pid`);
   await onNode(['sh', '-c', `kill -s ${signal.slice(3)} "$(cat ${pidFile})"`]);
 }
 
-/** SIGKILL to a container's first process: the kubelet starts it again. @throws on a given cluster, or when it does not run */
-export async function killContainer(namespace: string, pod: string, container: string): Promise<void> {
+/**
+ * A signal to a container's first process; one that is killed, the kubelet starts again.
+ * @throws on a given cluster, or when it does not run
+ */
+export async function signalContainer(
+  namespace: string,
+  pod: string,
+  container: string,
+  signal: Signal,
+): Promise<void> {
   const { status } = await getJson<Pod>('pod', pod, namespace);
   const statuses = [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? [])];
   const id = statuses.find(({ name }) => name === container)?.containerID?.replace('containerd://', '');
   if (id === undefined) throw new Error(`${namespace}/${pod} has no container ${container} that runs`);
-  await onNode(['ctr', '-a', '/run/rig/ctd.sock', '-n', 'k8s.io', 'tasks', 'kill', '-s', 'SIGKILL', id]);
+  await onNode(['ctr', '-a', '/run/rig/ctd.sock', '-n', 'k8s.io', 'tasks', 'kill', '-s', signal, id]);
 }
 
 async function onNode(command: readonly string[]): Promise<void> {

@@ -215,7 +215,9 @@ describe('what goes wrong', () => {
       status: 409,
       reason: 'AlreadyExists',
     });
-    expect(await failureOf(client.create(CONFIG_MAPS, configMap('NOT A NAME', {})))).toMatchObject({
+    const invalid = await failureOf(client.create(CONFIG_MAPS, configMap('NOT A NAME', {})));
+    expect(invalid.message).toMatch(/^create configmaps tools\/NOT A NAME: 422 Invalid: /);
+    expect(invalid).toMatchObject({
       status: 422,
       reason: 'Invalid',
       causes: [expect.objectContaining({ field: 'metadata.name' })],

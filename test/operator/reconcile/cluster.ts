@@ -87,7 +87,7 @@ export function emptyPlan(changes: Partial<Plan> = {}): Plan {
     status: { phase: 'Pending' },
     finalizer: true,
     events: [],
-    memory: { servicesRightSinceMs: null, peers: {} },
+    memory: { servicesRightSinceMs: null, closedSinceMs: null, peers: {} },
     againMs: 15_000,
     ...changes,
   };
