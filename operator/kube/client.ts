@@ -2,9 +2,10 @@
  * Owns the verbs of the Kubernetes API, for any kind of object.
  * Invariants: one call is one request, never tried again here; it has a deadline; a failure is a KubeError (or the reason of the caller's signal).
  */
-import { isKubeError } from './kube-error.ts';
-import { apiVersionOf, type KubeObject, type ObjectName, type Resource, resourcePath } from './resource.ts';
 import type { Access } from './access.ts';
+import { addressOf, type Place } from './call-address.ts';
+import { isKubeError } from './kube-error.ts';
+import { apiVersionOf, type KubeObject, type ObjectName, type Resource } from './resource.ts';
 import { type CallCount, createTransport, type KubeRequest, nameOf } from './transport.ts';
 import { type WatchEvent, watchEvents } from './watch-events.ts';
 
@@ -153,21 +154,12 @@ export function createClient(options: { access: Access; fieldManager: string }):
   const transport = createTransport(access);
 
   async function call<T>(
-    verb: string,
-    method: KubeRequest['method'],
+    verb: Parameters<typeof addressOf>[0],
     resource: Resource,
-    at: { namespace: string | null; name?: string; subresource?: string | undefined },
+    at: Place,
     { timeoutMs = TIMEOUT_MS, ...rest }: CallOptions & Pick<KubeRequest, 'query' | 'body' | 'contentType'>,
   ): Promise<T> {
-    const { signal, query, body, contentType } = rest;
-    const request: KubeRequest = {
-      ...addressOf(verb, method, resource, at),
-      ...(query === undefined ? {} : { query }),
-      ...(body === undefined ? {} : { body }),
-      ...(contentType === undefined ? {} : { contentType }),
-      signal,
-    };
-    return (await transport.send(request, timeoutMs)) as T;
+    return (await transport.send({ ...addressOf(verb, resource, at), ...rest }, timeoutMs)) as T;
   }
 
   async function listPage<T extends KubeObject>(
@@ -176,7 +168,7 @@ export function createClient(options: { access: Access; fieldManager: string }):
   ): Promise<Page<T>> {
     const { labelSelector, fieldSelector, continue: from, ...limits } = rest;
     const query = { labelSelector, fieldSelector, limit, continue: from, resourceVersion };
-    const answer = await call<ListAnswer<T>>('list', 'GET', resource, { namespace }, { ...limits, query });
+    const answer = await call<ListAnswer<T>>('list', resource, { namespace }, { ...limits, query });
     // Items of a list come without the two fields that say what they are.
     const what = { apiVersion: apiVersionOf(resource), kind: resource.kind };
     return {
@@ -198,18 +190,21 @@ export function createClient(options: { access: Access; fieldManager: string }):
     }: ChangeOptions & { force?: boolean },
   ): Promise<T> {
     const { namespace = null, name } = object.metadata;
-    const method = { create: 'POST', update: 'PUT', apply: 'PATCH' } as const;
-    const at = { namespace: resource.namespaced ? namespace : null, name, subresource };
-    return call<T>(verb, method[verb], resource, verb === 'create' ? collectionOf(at) : at, {
-      ...limits,
-      query: { fieldManager: manager, force },
-      body: object,
-      ...(verb === 'apply' ? { contentType: 'application/apply-patch+yaml' } : {}),
-    });
+    return call<T>(
+      verb,
+      resource,
+      { namespace, name, subresource },
+      {
+        ...limits,
+        query: { fieldManager: manager, force },
+        body: object,
+        ...(verb === 'apply' ? { contentType: 'application/apply-patch+yaml' } : {}),
+      },
+    );
   }
 
   const client: KubeClient = {
-    get: (resource, at, options = {}) => call('get', 'GET', resource, at, options),
+    get: (resource, at, options = {}) => call('get', resource, at, options),
     async find(resource, at, options) {
       try {
         return await client.get(resource, at, options);
@@ -237,7 +232,6 @@ export function createClient(options: { access: Access; fieldManager: string }):
     patch: (resource, at, change, { fieldManager: manager = fieldManager, subresource, ...limits } = {}) =>
       call(
         'patch',
-        'PATCH',
         resource,
         { ...at, subresource },
         {
@@ -255,7 +249,7 @@ export function createClient(options: { access: Access; fieldManager: string }):
         gracePeriodSeconds,
         preconditions: { uid, resourceVersion },
       };
-      await call('delete', 'DELETE', resource, at, { ...limits, body });
+      await call('delete', resource, at, { ...limits, body });
     },
     async evict(pod, { uid, ...limits } = {}) {
       const body = {
@@ -264,7 +258,7 @@ export function createClient(options: { access: Access; fieldManager: string }):
         metadata: pod,
         deleteOptions: { preconditions: { uid } },
       };
-      await call('create', 'POST', PODS, { ...pod, subresource: 'eviction' }, { ...limits, body });
+      await call('create', PODS, { ...pod, subresource: 'eviction' }, { ...limits, body });
     },
     async tokenReview(token, audiences, options = {}) {
       const body = {
@@ -273,7 +267,7 @@ export function createClient(options: { access: Access; fieldManager: string }):
         spec: { token, audiences },
       };
       const at = { namespace: null };
-      const { status } = await call<TokenAnswer>('create', 'POST', TOKEN_REVIEWS, at, { ...options, body });
+      const { status } = await call<TokenAnswer>('create', TOKEN_REVIEWS, at, { ...options, body });
       return {
         authenticated: status.authenticated === true,
         username: status.user?.username ?? '',
@@ -285,7 +279,7 @@ export function createClient(options: { access: Access; fieldManager: string }):
     },
     watch(resource, { namespace = null, idleMs, signal, opened, ...rest }) {
       const request: KubeRequest = {
-        ...addressOf('watch', 'GET', resource, { namespace }),
+        ...addressOf('watch', resource, { namespace }),
         query: { ...rest, watch: true, allowWatchBookmarks: true },
         signal,
       };
@@ -295,20 +289,6 @@ export function createClient(options: { access: Access; fieldManager: string }):
     close: () => transport.close(),
   };
   return client;
-}
-
-/** Where objects of the kind are created. */
-function collectionOf({
-  namespace,
-  subresource,
-  name,
-}: {
-  namespace: string | null;
-  name: string;
-  subresource: string | undefined;
-}) {
-  // A subresource is created on its object, the object in its collection.
-  return subresource === undefined ? { namespace } : { namespace, name, subresource };
 }
 
 interface ListAnswer<T> {
@@ -322,26 +302,5 @@ interface TokenAnswer {
     user?: { username?: string; groups?: string[]; extra?: Record<string, string[]> };
     audiences?: string[];
     error?: string;
-  };
-}
-
-function addressOf(
-  verb: string,
-  method: KubeRequest['method'],
-  resource: Resource,
-  at: { namespace: string | null; name?: string; subresource?: string | undefined },
-): Pick<KubeRequest, 'verb' | 'method' | 'resource' | 'object' | 'path'> {
-  const { namespace, name, subresource } = at;
-  const place = [namespace, name].filter((part) => part !== null && part !== undefined).join('/');
-  return {
-    verb,
-    method,
-    resource: subresource === undefined ? resource.plural : `${resource.plural}/${subresource}`,
-    object: name === undefined && namespace !== null ? `in ${namespace}` : place,
-    path: resourcePath(resource, {
-      namespace,
-      ...(name === undefined ? {} : { name }),
-      ...(subresource === undefined ? {} : { subresource }),
-    }),
   };
 }

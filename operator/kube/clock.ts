@@ -33,3 +33,8 @@ export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
     signal.addEventListener('abort', done);
   });
 }
+
+/** The wall clock as the API's MicroTime: it takes six digits, no fewer. */
+export function microTime({ wallMs }: Clock): string {
+  return new Date(wallMs()).toISOString().replace('Z', '000Z');
+}

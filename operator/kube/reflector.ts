@@ -12,11 +12,14 @@ import { type ChangeListener, createStore } from './store.ts';
 export interface ReflectorOptions<T extends KubeObject> {
   client: KubeClient;
   resource: Resource<T>;
-  /** Empty: all (or a kind without namespaces). */
+  /** Empty: all. Of no meaning for a kind without namespaces. */
   namespaces: readonly string[];
   labelSelector?: string;
   fieldSelector?: string;
-  /** What is kept of an object, to need little memory; it may change the object. Default: all but `managedFields`. */
+  /**
+   * What is kept of an object, to need little memory; it may change the object. Name, namespace, uid and resource version must stay.
+   * Default: all but `managedFields`.
+   */
   trim?(object: T): T;
   /** How often all objects are told again, ms; 0 = never. Default: 10 minutes. */
   resyncMs?: number;
@@ -71,7 +74,8 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
   const store = createStore<T>((key, error) =>
     log.error({ err: error, resource: resource.plural, key }, 'a listener failed on a change'),
   );
-  const namespaces = options.namespaces.length === 0 ? [null] : options.namespaces;
+  const isSplit = resource.namespaced && options.namespaces.length > 0;
+  const namespaces = isSplit ? [...new Set(options.namespaces)] : [null];
   const scopes = namespaces.map(
     (namespace): Scope => ({ namespace, resourceVersion: null, heardMs: clock.nowMs(), failure: null }),
   );

@@ -7,7 +7,7 @@ import { type ClientPod, startClientPod } from './support/client-pod.ts';
 import { deployEverything, type EverythingServer } from './support/everything-server.ts';
 import { apply, getJson, inPod, type KubernetesObject, kubectl, type Pod } from './support/kubectl.ts';
 import { freshNamespace } from './support/namespaces.ts';
-import { signalComponent, signalProcesses } from './support/node-processes.ts';
+import { signalComponent, signalContainer } from './support/node-faults.ts';
 import { onCluster } from './support/on-cluster.ts';
 import { forwardPort } from './support/port-forward.ts';
 import {
@@ -309,9 +309,10 @@ onCluster('the way around the recorder', () => {
     });
 
     it('enforcement off while the policy comes: the dial finds it', async () => {
-      const operators = (await release.operatorPods()).map(({ metadata }) => `POD_NAME=${metadata.name}`);
+      const operators = (await release.operatorPods()).map(({ metadata }) => metadata.name);
       const openPolicy = '{"spec":{"ingress":[{}]}}';
-      for (const operator of operators) await signalProcesses(operator, 'STOP');
+      for (const operator of operators)
+        await signalContainer(OPERATOR_NAMESPACE, operator, 'operator', 'SIGSTOP');
       try {
         await kubectl([
           'patch',
@@ -329,14 +330,15 @@ onCluster('the way around the recorder', () => {
           async () => (await open(clients[0] as ClientPod, ip, server.port)) === 'connected',
           { deadlineMs: 10_000 },
         );
-        await signalComponent('calico', 'STOP');
+        await signalComponent('calico', 'SIGSTOP');
       } finally {
-        for (const operator of operators) await signalProcesses(operator, 'CONT');
+        for (const operator of operators)
+          await signalContainer(OPERATOR_NAMESPACE, operator, 'operator', 'SIGCONT');
       }
       try {
         await flipsTo('False', 'DirectConnectionSucceeded');
       } finally {
-        await signalComponent('calico', 'CONT');
+        await signalComponent('calico', 'SIGCONT');
       }
       await blocked();
       expect(await open(clients[0] as ClientPod, ip, server.port)).not.toBe('connected');

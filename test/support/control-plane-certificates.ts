@@ -6,7 +6,11 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-const openssl = async (...args: string[]) => void (await promisify(execFile)('openssl', args));
+const run = promisify(execFile);
+
+async function openssl(...args: string[]): Promise<void> {
+  await run('openssl', args);
+}
 
 export interface Authority {
   /** The path of a file: `ca.crt`, `NAME.crt`, `NAME.key`. */
@@ -27,27 +31,21 @@ export async function createAuthority(folder: string): Promise<Authority> {
   const key = (name: string) =>
     openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', file(`${name}.key`));
   await key('ca');
-  await openssl(
-    ...['req', '-x509', '-new', '-key', file('ca.key'), '-subj', '/CN=test cluster', '-days', '2'],
-    ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign,digitalSignature', '-out', file('ca.crt')],
-  );
+  const usage = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign,digitalSignature'];
+  const self = ['-x509', '-new', '-subj', '/CN=test cluster', '-days', '2', ...usage];
+  await openssl('req', ...self, '-key', file('ca.key'), '-out', file('ca.crt'));
   return {
     file,
     key,
     async issue(name, subject, names) {
       await key(name);
-      const extensions = [
-        'extendedKeyUsage=serverAuth,clientAuth',
-        ...(names ? [`subjectAltName=${names}`] : []),
-      ];
-      await openssl(
-        ...['req', '-new', '-key', file(`${name}.key`), '-subj', subject, '-out', file(`${name}.csr`)],
-        ...extensions.flatMap((extension) => ['-addext', extension]),
-      );
-      await openssl(
-        ...['x509', '-req', '-in', file(`${name}.csr`), '-CA', file('ca.crt'), '-CAkey', file('ca.key')],
-        ...['-CAcreateserial', '-days', '2', '-copy_extensions', 'copy', '-out', file(`${name}.crt`)],
-      );
+      const extensions = ['extendedKeyUsage=serverAuth,clientAuth'];
+      if (names !== undefined) extensions.push(`subjectAltName=${names}`);
+      const request = ['-new', '-subj', subject, ...extensions.flatMap((text) => ['-addext', text])];
+      await openssl('req', ...request, '-key', file(`${name}.key`), '-out', file(`${name}.csr`));
+      const signer = ['-CA', file('ca.crt'), '-CAkey', file('ca.key'), '-CAcreateserial', '-days', '2'];
+      const output = ['-out', file(`${name}.crt`), '-copy_extensions', 'copy'];
+      await openssl('x509', '-req', '-in', file(`${name}.csr`), ...signer, ...output);
     },
   };
 }

@@ -3,7 +3,6 @@
  * fresh temporary folder. No controllers, no nodes: nothing happens to objects but what the API server itself does.
  * Invariants: `kill` and `restart` keep port and data; `stop` leaves neither processes nor files.
  */
-import { existsSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
@@ -16,6 +15,7 @@ import type { KubeObject, Resource } from '../../operator/kube/resource.ts';
 import { type RunningProcess, startProcess } from './child-process.ts';
 import { createAuthority } from './control-plane-certificates.ts';
 import { eventually } from './poll.ts';
+import { rigProgram } from './rig-programs.ts';
 import { steadyPort } from './steady-port.ts';
 
 export interface ControlPlane {
@@ -81,21 +81,18 @@ interface Crd extends KubeObject {
   };
 }
 
-function binary(name: string): string {
-  const cache = process.env['XDG_CACHE_HOME'] || path.join(os.homedir(), '.cache');
-  const file = path.join(process.env['RIG_CACHE'] || path.join(cache, 'rig'), 'bin', name);
-  if (existsSync(file)) return file;
-  throw new Error(
-    `tests of the Kubernetes layer need ${name}, and ${file} is not there: build the rig's programs`,
-  );
+export interface ControlPlaneOptions {
+  /** Added to the API server's own. */
+  apiServerArgs?: string[];
+  /** Pods get their service account, with its token, as in a cluster; whoever makes pods makes the account first, for no controller does. */
+  serviceAccounts?: boolean;
 }
 
-/** @param options.apiServerArgs added to the API server's own */
-export async function startControlPlane(options: { apiServerArgs?: string[] } = {}): Promise<ControlPlane> {
-  const programs = { etcd: binary('etcd'), apiServer: binary('kube-apiserver') };
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const programs = { etcd: rigProgram('etcd'), apiServer: rigProgram('kube-apiserver') };
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'mcp-recorder-kube-'));
   try {
-    return await startIn(folder, programs, options.apiServerArgs ?? []);
+    return await startIn(folder, programs, options);
   } catch (error) {
     await fs.rm(folder, { recursive: true, force: true });
     throw error;
@@ -105,10 +102,11 @@ export async function startControlPlane(options: { apiServerArgs?: string[] } = 
 async function startIn(
   folder: string,
   programs: { etcd: string; apiServer: string },
-  extra: string[],
+  { apiServerArgs: extra = [], serviceAccounts = false }: ControlPlaneOptions,
 ): Promise<ControlPlane> {
   const [etcdPort, peerPort, port] = [await steadyPort(), await steadyPort(), await steadyPort()];
   const etcdOrigin = `http://127.0.0.1:${etcdPort}`;
+  const peerOrigin = `http://127.0.0.1:${peerPort}`;
   const authority = await createAuthority(path.join(folder, 'certificates'));
   await authority.issue('server', '/CN=kube-apiserver', 'IP:127.0.0.1,DNS:localhost');
   await authority.key('accounts');
@@ -116,11 +114,13 @@ async function startIn(
   const etcd = await startProcess({
     program: programs.etcd,
     args: [
-      ...['--data-dir', path.join(folder, 'etcd'), '--unsafe-no-fsync'],
-      ...['--listen-client-urls', etcdOrigin, '--advertise-client-urls', etcdOrigin],
-      ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`],
-      ...['--initial-advertise-peer-urls', `http://127.0.0.1:${peerPort}`],
-      ...['--initial-cluster', `default=http://127.0.0.1:${peerPort}`],
+      `--data-dir=${path.join(folder, 'etcd')}`,
+      '--unsafe-no-fsync',
+      `--listen-client-urls=${etcdOrigin}`,
+      `--advertise-client-urls=${etcdOrigin}`,
+      `--listen-peer-urls=${peerOrigin}`,
+      `--initial-advertise-peer-urls=${peerOrigin}`,
+      `--initial-cluster=default=${peerOrigin}`,
     ],
     ready: /ready to serve client requests/,
   });
@@ -140,8 +140,7 @@ async function startIn(
     `--service-account-key-file=${file('accounts.key')}`,
     `--service-account-signing-key-file=${file('accounts.key')}`,
     '--authorization-mode=RBAC',
-    // Pods could not be created: no controller makes the service accounts.
-    '--disable-admission-plugins=ServiceAccount',
+    ...(serviceAccounts ? [] : ['--disable-admission-plugins=ServiceAccount']),
     '--allow-privileged',
     ...extra,
   ];

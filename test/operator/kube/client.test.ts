@@ -5,6 +5,7 @@ import { KubeError } from '../../../operator/kube/kube-error.ts';
 import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
 import { startBreakableLink } from '../../support/breakable-link.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
+import { eventually } from '../../support/poll.ts';
 
 interface ConfigMap extends KubeObject {
   data?: Record<string, string>;
@@ -214,7 +215,9 @@ describe('what goes wrong', () => {
       status: 409,
       reason: 'AlreadyExists',
     });
-    expect(await failureOf(client.create(CONFIG_MAPS, configMap('NOT A NAME', {})))).toMatchObject({
+    const invalid = await failureOf(client.create(CONFIG_MAPS, configMap('NOT A NAME', {})));
+    expect(invalid.message).toMatch(/^create configmaps tools\/NOT A NAME: 422 Invalid: /);
+    expect(invalid).toMatchObject({
       status: 422,
       reason: 'Invalid',
       causes: [expect.objectContaining({ field: 'metadata.name' })],
@@ -292,6 +295,21 @@ describe('what goes wrong', () => {
     expect(error).toMatchObject({ status: null, reason: 'TimedOut' });
     expect(error.message).toContain('nothing came within 300 ms');
     await client.get(CONFIG_MAPS, at('twice'));
+  });
+
+  it('is too late on a connection that is dead without having ended, and the next call takes another', async () => {
+    const link = await startBreakableLink(plane.port);
+    const linked = plane.client(
+      await plane.kubeconfigFor('admin', { groups: ['system:masters'], port: link.port }),
+    );
+    await linked.get(CONFIG_MAPS, at('twice'));
+    link.freeze();
+    // The first call may take a new connection, if the old one is not yet seen to be free.
+    const dead = () => failureOf(linked.get(CONFIG_MAPS, at('twice'), { timeoutMs: 300 }));
+    expect((await eventually(dead, { withinMs: 5_000 })).reason).toBe('TimedOut');
+    await linked.get(CONFIG_MAPS, at('twice'), { timeoutMs: 5_000 });
+    expect(link.made()).toBeGreaterThan(1);
+    await link.close();
   });
 
   it("is the caller's own reason when the caller gave up", async () => {

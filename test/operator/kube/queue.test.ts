@@ -154,15 +154,14 @@ describe('the queue', () => {
     queue.add('a');
     queue.add('b');
     queue.addAfter('c', 10);
-    let closed = false;
-    const closing = queue.close().then(() => {
-      closed = true;
-    });
+    const order: string[] = [];
+    const closing = queue.close().finally(() => order.push('closed'));
     expect(signals[0]?.aborted).toBe(true);
     await settle();
-    expect(closed).toBe(false);
+    order.push('the run ends');
     runs[0]?.fail(new Error('aborted'));
     await closing;
+    expect(order).toEqual(['the run ends', 'closed']);
     queue.add('d');
     clock.advance(100_000);
     expect(runs.map(({ key }) => key)).toEqual(['a']);

@@ -65,6 +65,12 @@ function refusal(pod: Pod, given: Injection): string {
   return result.ok ? 'not refused' : result.refused;
 }
 
+const serverOf = (pod: Pod): Container => {
+  const [server] = pod.spec?.containers ?? [];
+  if (server === undefined) throw new Error('the pod has no container');
+  return server;
+};
+
 const sidecarOf = (pod: Pod): Container => {
   const found = pod.spec?.initContainers?.find(({ name }) => name === 'mcp-recorder');
   if (found === undefined) throw new Error('the pod has no recorder');
@@ -108,7 +114,7 @@ describe('the flags', () => {
 
   const hook = (command: string[]) => {
     const pod = podFrom('own-prestop');
-    const container = pod.spec?.containers[0] as Container;
+    const container = serverOf(pod);
     container.lifecycle = { preStop: { exec: { command } } };
     return injected(pod, injection(resource('files-mcp'))).flags;
   };
@@ -128,7 +134,7 @@ describe('the flags', () => {
 
   it('tell that the server reads the credentials of the recorder', () => {
     const pod = podFrom('deployment');
-    const container = pod.spec?.containers[0] as Container;
+    const container = serverOf(pod);
     container.envFrom = [{ secretRef: { name: 'recorder-s3' } }];
     expect(injected(pod, injection(resource('github-mcp'))).flags).toContain('credentialsShared');
   });
@@ -140,7 +146,7 @@ describe('a pod is refused', () => {
     if (pod.spec !== undefined) edit(pod.spec, pod);
     return refusal(pod, injection(of));
   };
-  const first = (spec: NonNullable<Pod['spec']>) => spec.containers[0] as Container;
+  const first = (spec: NonNullable<Pod['spec']>) => serverOf({ spec });
 
   it('with a message that names the resource and says what to do', () => {
     expect(
@@ -279,7 +285,7 @@ describe('a pod is refused', () => {
     );
     expect(refusal(podFrom('relocate'), injection(to(9081)))).toContain('status port');
     const pod = podFrom('relocate');
-    (pod.spec?.containers[0] as Container).readinessProbe = { grpc: { port: 80 } };
+    serverOf(pod).readinessProbe = { grpc: { port: 80 } };
     expect(refusal(pod, injection(to(18_080)))).toContain('gRPC probe on port 80');
   });
 });
@@ -301,7 +307,7 @@ describe('a pod that claims to be recorded', () => {
   it('does not gain a mount of the recorder by it', () => {
     const given = injection(resource('github-mcp'));
     const copy = injected(podFrom('deployment'), given).pod;
-    (copy.spec?.containers[0] as Container).volumeMounts = [{ name: 'mcp-recorder-spool', mountPath: '/x' }];
+    serverOf(copy).volumeMounts = [{ name: 'mcp-recorder-spool', mountPath: '/x' }];
     expect(refusal(copy, given)).toContain('mounts "mcp-recorder-spool"');
   });
 
@@ -318,7 +324,7 @@ describe('a pod that claims to be recorded', () => {
   it('keeps what another webhook wrote after us', () => {
     const given = injection(resource('github-mcp'));
     const once = injected(podFrom('deployment'), given).pod;
-    const server = once.spec?.containers[0] as Container;
+    const server = serverOf(once);
     const probe: Probe = { httpGet: { path: '/app-health/server/readyz', port: 15_020 } };
     server.readinessProbe = probe;
     const twice = injected(once, given).pod;
