@@ -219,16 +219,29 @@ const ROWS: Record<Reason, Row> = {
     'Unknown',
     () => heard(enforcedWorld(), { server: { ...server, listens: 'loopback' } }),
   ],
-  ConnectionUnconfirmed: [
+  DirectConnectionsMade: [
     'DirectAccessBlocked',
-    'Unknown',
+    'False',
     () => {
       const observed = heard(enforcedWorld(), {
-        server: { ...server, foreignConnections: ['192.168.0.1:40000'] },
+        server: { ...server, foreignConnections: ['10.9.9.9:40000'] },
       });
       return { ...observed, memory: { servicesRightSinceMs: 0, closedSinceMs: 0, peers: {} } };
     },
   ],
+  ConnectionUnconfirmed: [
+    'DirectAccessBlocked',
+    'Unknown',
+    () => {
+      const { enforcedSince: _, ...status } = enforcedWorld().resource.status ?? {};
+      const observed = heard(
+        { ...enforcedWorld(), resource: { ...enforcedWorld().resource, status } },
+        { server: { ...server, foreignConnections: ['192.168.0.1:40000'] } },
+      );
+      return { ...observed, memory: { servicesRightSinceMs: 0, closedSinceMs: NOW_MS - 60_000, peers: {} } };
+    },
+  ],
+  RolloutFailing: ['RolloutBlocked', 'True', () => bareWorld({}, { trouble: 'exceeded quota: compute' })],
   Healthy: ['StorageHealthy', 'True', enforcedWorld],
   Starting: gate('StorageHealthy', 'starting', 'Unknown'),
   StoreDenied: gate('StorageHealthy', 'store_denied'),
