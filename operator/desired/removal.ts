@@ -19,6 +19,8 @@ import { listed } from './verdict.ts';
 
 /** The finalizer goes at the latest so long after the deletion (ms). */
 export const REMOVAL_BOUND_MS = 10 * 60_000;
+/** And at the earliest so long after it (ms): what was done just before may not have been told to us yet. */
+const TOLD_WITHIN_MS = 3_000;
 
 export interface Removal {
   configMap: ConfigMap | null;
@@ -52,8 +54,9 @@ export function remove(situation: Situation): Removal {
     done: recorded.length === 0 && traffic.waitingFor.length === 0 && marked.length === 0,
     left: [],
   };
-  const since = Date.parse(resource.metadata.deletionTimestamp ?? '');
-  if (!removal.done && nowMs - since >= REMOVAL_BOUND_MS) {
+  const sinceMs = nowMs - Date.parse(resource.metadata.deletionTimestamp ?? '');
+  if (resource.status !== undefined && sinceMs < TOLD_WITHIN_MS) removal.done = false;
+  if (!removal.done && sinceMs >= REMOVAL_BOUND_MS) {
     removal.left = [
       ...recorded.map(({ name }) => `Pod/${name} (has the recorder)`),
       ...traffic.waitingFor.map((name) => `Service/${name} (annotated)`),

@@ -53,16 +53,20 @@ function ready(situation: Situation, adoption: Adoption, others: Omit<Verdicts, 
     said.push(verdict('False', 'ApplyRefused', `${refused[0][0]}: ${quoted(refused[0][1])}.`));
   }
   if (pods.length === 0) said.push(verdict('False', 'NoPods', 'The selector matches no pod.'));
-  if (!observed.admissionReady) {
-    said.push(
-      verdict('False', 'AdmissionNotReady', 'Admission does not ask the operator about these pods yet.'),
-    );
-  }
+  // After a start it is not known yet; what is closed stays closed.
+  const admission: Verdict = observed.admissionReady
+    ? verdict('True', 'Ready', '')
+    : verdict(
+        adoption.stage === 'Enforcing' ? 'Unknown' : 'False',
+        'AdmissionNotReady',
+        'Admission does not ask the operator about these pods yet.',
+      );
   const digest = digestOf(observed.resource, adoption.configMap);
   const configuration = configurationTrouble(pods, digest, observed.nowMs);
   const trouble =
     said[0] ??
     firstTrouble([
+      ['Ready', admission],
       ['StorageHealthy', others.StorageHealthy],
       ['RolloutBlocked', others.RolloutBlocked],
       ['SidecarsInjected', others.SidecarsInjected],
