@@ -43,7 +43,10 @@ export function createPod(
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { namespace, name, ...metadata },
-    spec: { containers: [{ name: 'server', image: 'example.com/server:1', ports }] },
+    spec: {
+      serviceAccountName: 'default',
+      containers: [{ name: 'server', image: 'example.com/server:1', ports }],
+    },
   };
   return client.create(PODS, object);
 }

@@ -4,11 +4,12 @@
  * Invariant: the API server asks the operators' webhooks through their Service, verified as in a cluster.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parse } from 'yaml';
 import type { KubeClient } from '../../../operator/kube/client.ts';
-import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
+import type { Resource } from '../../../operator/kube/resource.ts';
 import { freePort, type RunningProcess, startProcess } from '../../support/child-process.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { eventually } from '../../support/poll.ts';
@@ -38,6 +39,8 @@ export interface Stage {
   /** Acts as the operator's service account, to pass what admission keeps for it. */
   asOperator: KubeClient;
   startOperator(options?: OperatorOptions): Promise<OperatorProcess>;
+  /** A server that takes connections, as one past its recorder would. */
+  listen(host: string, port: number): Promise<{ close(): Promise<void> }>;
   stop(): Promise<void>;
 }
 
@@ -83,6 +86,12 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
   });
   const rendered = parse(only(manifests, 'ConfigMap').data['settings.yaml']) as { webhook: object };
 
+  async function forgetWhenEnded(process: RunningProcess, webhookPort: number): Promise<void> {
+    await process.exited;
+    operators.delete(process);
+    tunnel.backends.delete(webhookPort);
+  }
+
   async function startOperator({
     env = {},
     isDoomed = false,
@@ -101,10 +110,7 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
       readyWithinMs: 30_000,
     });
     operators.add(process);
-    void process.exited.then(() => {
-      operators.delete(process);
-      tunnel.backends.delete(webhookPort);
-    });
+    void forgetWhenEnded(process, webhookPort);
     const ask = (where: string) => fetch(`http://127.0.0.1:${statusAt}${where}`);
     return {
       ...process,
@@ -126,6 +132,11 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
     client,
     asOperator: plane.client(kubeconfig),
     startOperator,
+    async listen(host, port) {
+      const server = createServer((socket) => socket.on('error', () => {}));
+      await new Promise<void>((bound) => server.listen(port, host, bound));
+      return { close: () => new Promise((closed) => server.close(() => closed())) };
+    },
     async stop() {
       await Promise.all([...operators].map((operator) => operator.stop('SIGKILL')));
       await plane.stop();
@@ -146,5 +157,3 @@ async function install(client: KubeClient, manifests: readonly Manifest[]): Prom
 export function soon<T>(ask: () => Promise<T>, withinMs = 20_000): Promise<Exclude<T, false>> {
   return eventually(ask, { withinMs, everyMs: 100 });
 }
-
-export type { KubeObject };
