@@ -18,40 +18,32 @@ import {
   SERVICES,
 } from '../../../operator/reconcile/kinds.ts';
 import { HELM_IS_HERE } from '../chart/helm.ts';
-import { createPod, createServer, createService, CRD_FILE } from './cluster.ts';
-import { createServiceAccount, type RecordedPod, runPod } from './recorded-pods.ts';
+import { createDeployment, createPod, createServer, createService, CRD_FILE } from './cluster.ts';
+import type { Node, RunningPod } from './running-pods.ts';
 import { NAMESPACE, openStage, type OperatorProcess, soon, type Stage } from './stage.ts';
 
-const STATUS_PORT = 19_081;
 const OWNED = 'github-mcp-recorder';
 
 let stage: Stage;
 let client: KubeClient;
 let operator: OperatorProcess;
 let namespace: string;
-let pods: RecordedPod[];
-let count = 0;
+let node: Node;
 
 beforeAll(async () => {
-  stage = await openStage({}, STATUS_PORT);
+  stage = await openStage();
   client = stage.client;
   operator = await stage.startOperator();
 });
 afterAll(() => stage?.stop());
 beforeEach(async () => {
-  count += 1;
-  namespace = `case-${count}`;
-  pods = [];
-  await stage.plane.createNamespace(namespace);
-  await createServiceAccount(client, namespace);
+  ({ namespace, node } = await stage.createNamespace());
 });
 // What one test leaves would make work, and writes, in the next.
 afterEach(async () => {
-  const found = await server();
-  if (found !== null) await client.delete(RECORDED_SERVERS, at('github'));
-  for (const { name } of pods) await client.delete(PODS, at(name), { gracePeriodSeconds: 0 }).catch(() => {});
+  if ((await server()) !== null) await client.delete(RECORDED_SERVERS, at('github'));
   await soon(async () => (await server()) === null, 40_000);
-  await Promise.all(pods.map(({ recorder }) => recorder.close()));
+  await node.stop();
 });
 
 const at = (name: string) => ({ namespace, name });
@@ -62,20 +54,17 @@ async function condition(type: string): Promise<string> {
   return `${found?.status} ${found?.reason}`;
 }
 
-/** A resource whose one pod runs, recorded and closed. */
-async function enforced(spec: object = {}): Promise<void> {
+const becomesReady = (withinMs?: number) =>
+  soon(async () => (await condition('Ready')) === 'True Ready', withinMs);
+
+/** A Deployment that runs already is adopted, and closed. @returns its one pod */
+async function enforced(spec: object = {}): Promise<RunningPod> {
+  await createDeployment(client, namespace, 'github', 1);
+  await soon(async () => node.running().length === 1);
   await createServer(client, namespace, 'github', { server: { port: 8080 }, ...spec });
-  const pod = await runPod(client, {
-    namespace,
-    server: 'github',
-    name: 'github-0',
-    statusPort: STATUS_PORT,
-  });
-  pods.push(pod);
-  await soon(async () => {
-    await pod.answer();
-    return (await condition('Ready')) === 'True Ready';
-  }, 40_000);
+  await becomesReady(60_000);
+  const [pod] = node.running().filter(({ server: of }) => of === 'github');
+  return pod as RunningPod;
 }
 
 /** Requests of the operator that change something, but for its Lease. */
@@ -121,23 +110,21 @@ describe.runIf(HELM_IS_HERE)('the operator', () => {
   });
 
   it('does not take a recorder with the token of another pod for the one that it looks at', async () => {
-    await enforced();
-    const [pod] = pods as [RecordedPod];
-    await pod.answer({ token: 'eyJhbGciOiJub25lIn0.e30.' });
+    const pod = await enforced();
+    pod.changes = { token: 'eyJhbGciOiJub25lIn0.e30.' };
     await soon(async () => (await condition('Ready')) !== 'True Ready', 30_000);
     expect(await condition('DirectAccessBlocked')).toMatch(/^Unknown /);
-    await pod.answer();
-    await soon(async () => (await condition('Ready')) === 'True Ready', 30_000);
+    pod.changes = {};
+    await becomesReady(30_000);
   });
 
   it('says that a connection past the recorder was made, and heals', async () => {
-    await enforced();
-    const [pod] = pods as [RecordedPod];
+    const pod = await enforced();
     const open = await stage.listen(pod.address, 8080);
     await soon(async () => (await condition('DirectAccessBlocked')).startsWith('False '), 30_000);
     expect((await server())?.status?.directAccess).toBe('Open');
     await open.close();
-    await soon(async () => (await condition('Ready')) === 'True Ready', 30_000);
+    await becomesReady(30_000);
   });
 });
 
@@ -160,7 +147,7 @@ describe.runIf(HELM_IS_HERE)('what others write', () => {
     const webhooks = { namespace: null, name: 'mcp-recorder-pods-0' };
     await client.delete(MUTATING_WEBHOOKS, webhooks);
     await soon(async () => (await client.find(MUTATING_WEBHOOKS, webhooks)) !== null);
-    await soon(async () => (await condition('Ready')) === 'True Ready');
+    await becomesReady();
     expect(await writesAtRest(5_000)).toBe(0);
   });
 
@@ -179,7 +166,7 @@ describe.runIf(HELM_IS_HERE)('what others write', () => {
       rounds += 1;
       await delay(100);
     }
-    await soon(async () => (await condition('Ready')) === 'True Ready');
+    await becomesReady();
     const calls = (await writes()) - before;
     process.stdout.write(`another manager wrote ${rounds} times in 5 s, the operator ${calls} times\n`);
     expect(calls).toBeLessThan(2 * rounds + 10);
@@ -201,7 +188,6 @@ describe.runIf(HELM_IS_HERE)('what others write', () => {
     const generation = (await server())?.metadata.generation;
     expect(generation).toBe(51);
     await soon(async () => {
-      await pods[0]?.answer();
       const status = (await server())?.status;
       return status?.observedGeneration === generation && (await condition('Ready')) === 'True Ready';
     }, 40_000);
@@ -225,13 +211,11 @@ describe.runIf(HELM_IS_HERE)('the end', () => {
       const { metadata, spec } = await client.get(SERVICES, at('web'));
       return spec?.ports?.[0]?.targetPort === 8080 && metadata.annotations === undefined;
     });
-    // Its pod has still the recorder: the way to the server is open, and the policy is there until the pod goes.
-    expect(await server()).not.toBeNull();
-    await client.delete(PODS, at('github-0'), { gracePeriodSeconds: 0 });
-    await soon(async () => (await server()) === null);
+    await soon(async () => (await server()) === null, 60_000);
+    expect(node.running().map(({ server: of }) => of)).toEqual([null]);
     expect(await client.list(NETWORK_POLICIES, { namespace })).toEqual([]);
     expect(await client.list(CONFIG_MAPS, { namespace })).toEqual([]);
-    const bare = await createPod(client, namespace, 'github-1', { labels: { app: 'github' } });
+    const bare = await createPod(client, namespace, 'another', { labels: { app: 'github' } });
     expect(bare.spec?.initContainers).toBeUndefined();
   });
 
@@ -241,7 +225,7 @@ describe.runIf(HELM_IS_HERE)('the end', () => {
     await stage.plane.restart();
     await stage.asOperator.delete(NETWORK_POLICIES, at(OWNED));
     await soon(async () => (await client.find(NETWORK_POLICIES, at(OWNED))) !== null, 60_000);
-    await soon(async () => (await condition('Ready')) === 'True Ready', 60_000);
+    await becomesReady(60_000);
     expect((await operator.health('/livez')).status).toBe(200);
   });
 
@@ -258,7 +242,7 @@ describe.runIf(HELM_IS_HERE)('the end', () => {
     operator = next;
     await stage.asOperator.delete(NETWORK_POLICIES, at(OWNED));
     await soon(async () => (await client.find(NETWORK_POLICIES, at(OWNED))) !== null);
-    await soon(async () => (await condition('Ready')) === 'True Ready');
+    await becomesReady();
   });
 
   it("of the resource's definition takes away what would refuse every pod, and its return brings all back", async () => {
