@@ -16,7 +16,7 @@ import type { Workload } from './observed.ts';
 import type { PodFacts } from './pods.ts';
 import { otherPortsOf } from './ports.ts';
 import { answerOf } from './probe.ts';
-import { evictOne, renew, type Renewal } from './renewal.ts';
+import { evictOne, renew, type Renewal, restartPrefix } from './renewal.ts';
 import { sidecarConfiguration } from './sidecar-configuration.ts';
 import type { Situation } from './situation.ts';
 import { leadToRecorder, type TrafficPlan } from './traffic.ts';
@@ -93,8 +93,7 @@ export function adopt(situation: Situation): Adoption {
 }
 
 function wishOf({ observed: { resource, settings } }: Situation): (workload: Workload) => string {
-  const uid = (resource.metadata.uid ?? '').slice(0, 8);
-  const value = `${uid}-${injectionHashes(resource, settings).resource}`;
+  const value = `${restartPrefix(resource.metadata.uid ?? '')}${injectionHashes(resource, settings).resource}`;
   return () => value;
 }
 

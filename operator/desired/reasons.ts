@@ -248,7 +248,7 @@ const table = {
   StoreDenied: {
     of: ['StorageHealthy', 'Recording'],
     meaning: 'The store does not let these credentials put objects.',
-    remedy: 'Allow s3:PutObject below the prefix; docs/s3.md has the policy.',
+    remedy: 'Allow s3:PutObject below the prefix; docs/bucket-policies.md has the policy.',
   },
   StoreCredentials: {
     of: ['StorageHealthy', 'Recording'],

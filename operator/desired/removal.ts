@@ -11,7 +11,7 @@ import { saysTheSame } from './network-policy.ts';
 import type { Workload } from './observed.ts';
 import type { Plan } from './plan.ts';
 import type { PodFacts } from './pods.ts';
-import { renew, type Renewal } from './renewal.ts';
+import { renew, type Renewal, restartPrefix } from './renewal.ts';
 import { servicesOf } from './services.ts';
 import type { Situation } from './situation.ts';
 import { leadBack } from './traffic.ts';
@@ -39,6 +39,7 @@ export function remove(situation: Situation): Removal {
   const policy = standingPolicy === null || ports === null ? null : policyOf(situation, ports, [], true);
   const isOpen = policy === null || (standingPolicy !== null && saysTheSame(policy, standingPolicy));
   const facts = ports === null ? [] : servicesOf(observed.services, observed.endpointSlices, pods, ports);
+  const marked = markedWorkloads(pods, resource.metadata.uid ?? '');
   const traffic = leadBack(facts, () => isOpen);
   const ledToRecorder = facts.filter(
     ({ annotated, leadsToRecorder }) => annotated !== null && leadsToRecorder,
@@ -48,7 +49,7 @@ export function remove(situation: Situation): Removal {
     policy,
     services: traffic.services,
     renewal: { restart: [], evict: [], blocked: [] },
-    done: recorded.length === 0 && traffic.waitingFor.length === 0,
+    done: recorded.length === 0 && traffic.waitingFor.length === 0 && marked.length === 0,
     left: [],
   };
   const since = Date.parse(resource.metadata.deletionTimestamp ?? '');
@@ -56,6 +57,7 @@ export function remove(situation: Situation): Removal {
     removal.left = [
       ...recorded.map(({ name }) => `Pod/${name} (has the recorder)`),
       ...traffic.waitingFor.map((name) => `Service/${name} (annotated)`),
+      ...marked.map(({ ownerKind, name }) => `${ownerKind}/${name} (annotated)`),
     ];
     removal.done = true;
   }
@@ -67,8 +69,22 @@ export function remove(situation: Situation): Removal {
       refusals: observed.refusals,
       problemOf: () => null,
     });
+    const toRoll = new Set(
+      recorded.filter(({ terminating }) => !terminating).map(({ workload }) => workload?.uid),
+    );
+    // Where nothing has to be made anew, or nothing would be, the annotation goes all the same.
+    const others = marked.filter(({ uid, rolls }) => !toRoll.has(uid) || rolls !== 'byItself');
+    removal.renewal.restart.push(...others.map((workload) => ({ workload, restartedFor: null })));
   }
   return removal;
+}
+
+/** Workloads whose template has our restart annotation for this resource. */
+function markedWorkloads(pods: readonly PodFacts[], uid: string): Workload[] {
+  const found = pods.flatMap(({ workload }) =>
+    workload?.restartedFor?.startsWith(restartPrefix(uid)) ? [workload] : [],
+  );
+  return [...new Map(found.map((workload) => [workload.uid, workload])).values()];
 }
 
 /**

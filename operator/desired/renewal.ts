@@ -21,6 +21,11 @@ const LEFTOVER_AFTER_MS = 60_000;
 /** A pod with the recorder that is not ready after so long holds a rollout up (ms). */
 const READY_WITHIN_MS = 180_000;
 
+/** How the values of the restart annotation begin that are for the resource with this uid. */
+export function restartPrefix(uid: string): string {
+  return `${uid.slice(0, 8)}-`;
+}
+
 /**
  * @param stale pods that have to be made anew
  * @param pods all of the resource

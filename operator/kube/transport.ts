@@ -129,10 +129,7 @@ export function createTransport(access: Access): Transport {
 
   return {
     async send(request, timeoutMs) {
-      // The platform takes whole milliseconds only.
-      const deadline = AbortSignal.timeout(Math.ceil(timeoutMs));
-      const { signal: given } = request;
-      const signal = given === undefined ? deadline : AbortSignal.any([given, deadline]);
+      const { signal, settle } = withDeadline(request.signal, timeoutMs);
       let status = 0;
       try {
         const answer = await begin(calls, request, { signal, beginMs: timeoutMs, idleMs: timeoutMs });
@@ -144,6 +141,7 @@ export function createTransport(access: Access): Transport {
         if (thrown instanceof KubeError) status = thrown.status ?? 0;
         throw thrown;
       } finally {
+        settle();
         count(request, status);
       }
     },
@@ -203,6 +201,30 @@ function createConnector(access: Access): buildConnector.connector {
     } catch (error) {
       callback(error as Error, null);
     }
+  };
+}
+
+/**
+ * A signal that aborts with the given one, or when the time has passed.
+ * Not `AbortSignal.timeout`: its timer would stay for the whole time after each call.
+ * @returns also what is to be called when the call has ended
+ */
+function withDeadline(
+  given: AbortSignal | undefined,
+  timeoutMs: number,
+): { signal: AbortSignal; settle(): void } {
+  const both = new AbortController();
+  const late = () => both.abort(new DOMException('the time has passed', 'TimeoutError'));
+  const relay = () => both.abort(given?.reason);
+  const timer = setTimeout(late, timeoutMs);
+  given?.addEventListener('abort', relay);
+  if (given?.aborted === true) relay();
+  return {
+    signal: both.signal,
+    settle() {
+      clearTimeout(timer);
+      given?.removeEventListener('abort', relay);
+    },
   };
 }
 

@@ -38,24 +38,31 @@ export function readReview(text: string): AdmissionRequest | null {
   return { uid, operation, namespace, object };
 }
 
-/** The answer, as it is sent. */
-export function writeReview({ uid, object }: AdmissionRequest, verdict: Verdict): string {
+export interface Answer {
+  /** As it is sent. */
+  body: string;
+  outcome: 'changed' | 'unchanged' | 'refused' | 'failed';
+}
+
+/** The answer to a request. */
+export function writeReview({ uid, object }: AdmissionRequest, verdict: Verdict): Answer {
+  if (!verdict.allowed) {
+    return { body: bodyOf(uid, denied(verdict)), outcome: verdict.code === 403 ? 'refused' : 'failed' };
+  }
+  const patch = verdict.object === null ? [] : patchOf(object, verdict.object);
+  const warnings = verdict.warnings.length === 0 ? {} : { warnings: verdict.warnings };
+  if (patch.length === 0) return { body: bodyOf(uid, { allowed: true, ...warnings }), outcome: 'unchanged' };
+  const encoded = Buffer.from(JSON.stringify(patch)).toString('base64');
+  const changed = { allowed: true, ...warnings, patchType: 'JSONPatch', patch: encoded };
+  return { body: bodyOf(uid, changed), outcome: 'changed' };
+}
+
+function bodyOf(uid: string, response: object): string {
   return JSON.stringify({
     apiVersion: 'admission.k8s.io/v1',
     kind: 'AdmissionReview',
-    response: { uid, ...(verdict.allowed ? changed(object, verdict) : denied(verdict)) },
+    response: { uid, ...response },
   });
-}
-
-function changed(before: unknown, { object, warnings }: Extract<Verdict, { allowed: true }>): object {
-  const patch = object === null ? [] : patchOf(before, object);
-  return {
-    allowed: true,
-    ...(warnings.length === 0 ? {} : { warnings }),
-    ...(patch.length === 0
-      ? {}
-      : { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(patch)).toString('base64') }),
-  };
 }
 
 function denied({ code, message }: Extract<Verdict, { allowed: false }>): object {

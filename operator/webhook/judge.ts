@@ -42,11 +42,12 @@ export async function judgePod(request: AdmissionRequest, parts: JudgeParts): Pr
   const { namespace } = request;
   const pod = request.object as Pod;
   // An entry matched, so a resource selects the pod, or did a moment ago: one that is not known yet must not let the pod pass bare.
+  const labels = pod.metadata?.labels;
   const resource =
-    oldestMatching(await parts.lookup.resourcesOf(namespace, false), pod.metadata?.labels) ??
-    oldestMatching(await parts.lookup.resourcesOf(namespace, true), pod.metadata?.labels);
+    oldestMatching(await parts.lookup.resourcesOf(namespace, false), labels) ??
+    oldestMatching(await parts.lookup.resourcesOf(namespace, true), labels);
   if (resource === null) {
-    const claimed = pod.metadata?.labels?.[SERVER_LABEL];
+    const claimed = labels?.[SERVER_LABEL];
     if (claimed === undefined) return UNCHANGED;
     return { allowed: false, code: 403, message: unselectedMessage(namespace, claimed) };
   }

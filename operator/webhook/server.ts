@@ -8,11 +8,9 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { WEBHOOK_PATHS } from '../desired/webhook-configurations.ts';
-import { type AdmissionRequest, readReview, type Verdict, writeReview } from './admission.ts';
+import { type AdmissionRequest, type Answer, readReview, type Verdict, writeReview } from './admission.ts';
 import type { KeyPair } from './issue-certificate.ts';
 import { judgePod, judgeService, type JudgeParts } from './judge.ts';
-
-export type Outcome = 'changed' | 'unchanged' | 'refused' | 'failed';
 
 export interface WebhookOptions {
   host: string;
@@ -22,7 +20,7 @@ export interface WebhookOptions {
   parts: JudgeParts;
   log: Logger;
   /** Told of each answer, for metrics. */
-  onAnswer?(answer: { kind: 'pods' | 'services'; outcome: Outcome; seconds: number }): void;
+  onAnswer?(answer: { kind: 'pods' | 'services'; outcome: Answer['outcome']; seconds: number }): void;
   /** How long a question may take, ms. Default: less than the API server waits. */
   answerWithinMs?: number;
 }
@@ -92,13 +90,9 @@ export async function createWebhookServer(options: WebhookOptions): Promise<Webh
     if (question === null)
       return refuse(response, 400, 'the body is no AdmissionReview of admission.k8s.io/v1');
     const start = performance.now();
-    const verdict = await judged(route, question);
-    send(response, 200, writeReview(question, verdict));
-    onAnswer?.({
-      kind: route.kind,
-      outcome: outcomeOf(verdict),
-      seconds: (performance.now() - start) / 1_000,
-    });
+    const { body: answered, outcome } = writeReview(question, await judged(route, question));
+    send(response, 200, answered);
+    onAnswer?.({ kind: route.kind, outcome, seconds: (performance.now() - start) / 1_000 });
   }
 
   async function judged(
@@ -169,11 +163,6 @@ async function readBody(request: IncomingMessage): Promise<string | null> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function outcomeOf(verdict: Verdict): Outcome {
-  if (!verdict.allowed) return verdict.code === 403 ? 'refused' : 'failed';
-  return verdict.object === null ? 'unchanged' : 'changed';
 }
 
 /** What an API server never sees. */

@@ -1,7 +1,8 @@
 /**
  * Owns the recorder's container: a native sidecar that needs no right of the pod's and shares nothing with its other containers.
  * Invariant: it passes Pod Security `restricted`; every field that the API server would fill in is written out, so that an injection that is
- * done again after that changes nothing.
+ * done again after that changes nothing. It has no token for the API: the API server adds one to every container and then asks the webhook
+ * once more, where the recorder is made anew.
  */
 import type { Container, ContainerPort, EnvVar, Pod, Probe } from 'kubernetes-types/core/v1';
 import { PORT_NAMES, SIDECAR_CONTAINER } from '../../naming.ts';

@@ -34,10 +34,10 @@ describe.each([
 
   /** An object of the operator, or with `labels` left out of somebody else. */
   async function create(labels?: object, namespace = 'tools') {
-    const content: Record<string, unknown> = { ...(labels === undefined ? {} : { metadata: { labels } }) };
-    if (of === NETWORK_POLICIES) content['spec'] = { podSelector: {} };
+    const metadata = labels === undefined ? {} : { metadata: { labels } };
+    const spec = of === NETWORK_POLICIES ? { spec: { podSelector: {} } } : {};
     const at = { namespace, name: scene.newName() };
-    await scene.admin.create(of, object(of as Kind, namespace, at.name, content));
+    await scene.admin.create(of, object(of as Kind, namespace, at.name, { ...metadata, ...spec }));
     return at;
   }
 

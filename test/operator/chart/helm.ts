@@ -25,12 +25,13 @@ export function helm(args: readonly string[], values: object = {}): Promise<stri
   });
 }
 
-export interface Manifest extends KubeObject {
-  [field: string]: any;
+/** What stands in an object under these keys: `field(pod, 'spec', 'containers', 0)`. */
+export function field<T = unknown>(of: object, ...keys: (string | number)[]): T {
+  return keys.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], of) as T;
 }
 
 /** The objects that these values make, in the release `mcp-recorder`. */
-export async function render(values: object = {}): Promise<Manifest[]> {
+export async function render(values: object = {}): Promise<KubeObject[]> {
   const args = [
     'template',
     'mcp-recorder',
@@ -43,15 +44,15 @@ export async function render(values: object = {}): Promise<Manifest[]> {
     '-',
   ];
   return parseAllDocuments(await helm(args, values))
-    .map((document) => document.toJS() as Manifest | null)
+    .map((document) => document.toJS() as KubeObject | null)
     .filter((manifest) => manifest !== null);
 }
 
 /** The one object of this kind, and of this name where there are several. */
-export function only(manifests: readonly Manifest[], kind: string, name?: string): Manifest {
+export function only(manifests: readonly KubeObject[], kind: string, name?: string): KubeObject {
   const found = manifests.filter(
     (manifest) => manifest.kind === kind && (name === undefined || manifest.metadata.name === name),
   );
   if (found.length !== 1) throw new Error(`${found.length} objects of kind ${kind} ${name ?? ''}, not one`);
-  return found[0] as Manifest;
+  return found[0] as KubeObject;
 }

@@ -2,20 +2,23 @@
  * The chart on a real API server, without nodes: what it installs is accepted, gives the operator what it needs and no more, and goes away.
  */
 import { execFile } from 'node:child_process';
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { admissionPolicies } from '../../../operator/desired/admission-policies.ts';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
 import type { Settings } from '../../../operator/settings.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { rigProgram } from '../../support/rig-programs.ts';
-import { CHART, helm, HELM_IS_HERE, NAMESPACE, only, render } from './helm.ts';
+import { CHART, field, helm, HELM_IS_HERE, NAMESPACE, only, render } from './helm.ts';
 
 const OPERATOR = `system:serviceaccount:${NAMESPACE}:mcp-recorder`;
 const STORE = { stores: { default: { s3: { bucket: 'recordings', credentialsSecret: 'store' } } } };
 
-type Kind = Resource<KubeObject & { status?: any; rules?: unknown[] }>;
+type Kind = Resource<KubeObject & { status?: { allowed?: boolean }; rules?: unknown[] }>;
 const kind = (group: string, plural: string, name: string, namespaced: boolean, version = 'v1'): Kind => ({
   group,
   version,
@@ -154,6 +157,14 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
       cluster.kubeconfig,
     ]);
 
+  /** What kubectl says to a file. */
+  const apply = (file: string, options = ['--dry-run=server']) =>
+    new Promise<string>((resolve) => {
+      const args = ['--kubeconfig', cluster.kubeconfig, 'apply', ...options, '-f', '-'];
+      const child = execFile(rigProgram('kubectl'), args, (_error, out, err) => resolve(out + err));
+      child.stdin?.end(file);
+    });
+
   async function may(text: string, user = OPERATOR, groups: string[] = []): Promise<boolean> {
     const { verb, group, resource, subresource, name, namespace } = parseRight(text);
     const resourceAttributes = { verb, group, resource, subresource, name, namespace };
@@ -163,7 +174,7 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
       metadata: {},
       spec: { user, groups, resourceAttributes },
     } as unknown as KubeObject);
-    return review.status.allowed;
+    return review.status?.allowed === true;
   }
   const answers = async (rights: string[]) =>
     Object.fromEntries(await Promise.all(rights.map(async (right) => [right, await may(right)] as const)));
@@ -176,13 +187,27 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
     expect(said).toContain('storage: {store: default}');
     const example = /<<END\n([^]*?)\n\s*END/.exec(said)?.[1] ?? '';
     const file = example.replaceAll(/^ {3}/gm, '').replaceAll('NAMESPACE', 'tools');
-    const applied = new Promise<string>((resolve) => {
-      const args = ['--kubeconfig', cluster.kubeconfig, 'apply', '--dry-run=server', '-f', '-'];
-      const child = execFile(rigProgram('kubectl'), args, (_error, out, err) => resolve(out + err));
-      child.stdin?.end(file);
-    });
-    expect(await applied).toBe('recordedmcpserver.mcp-recorder.dev/my-server created (server dry run)\n');
+    expect(await apply(file)).toBe('recordedmcpserver.mcp-recorder.dev/my-server created (server dry run)\n');
     expect(await run('upgrade', {})).toContain('WARNING: no store is set up');
+    await run('upgrade', STORE);
+  });
+
+  it('runs with the demo of the README and the examples of the documentation', async () => {
+    const root = path.join(import.meta.dirname, '../../..');
+    const demo = path.join(root, 'demo/kubernetes');
+    const values: object = parse(await fs.readFile(path.join(demo, 'values.yaml'), 'utf8'));
+    await run('upgrade', values);
+    for (const file of ['minio.yaml', 'server.yaml', 'recorded.yaml']) {
+      const content = await fs.readFile(path.join(demo, file), 'utf8');
+      expect(await apply(content, ['--server-side']), file).not.toMatch(/rror|arning/);
+    }
+    for (const page of ['docs/api.md', 'docs/operations.md']) {
+      const [, example = ''] =
+        /```yaml\n([^]*?)```/.exec(await fs.readFile(path.join(root, page), 'utf8')) ?? [];
+      expect(await apply(example)).toBe(
+        'recordedmcpserver.mcp-recorder.dev/github created (server dry run)\n',
+      );
+    }
     await run('upgrade', STORE);
   });
 
@@ -233,7 +258,7 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
   it('runs pods that pass Pod Security restricted', async () => {
     const manifests = await render(STORE);
     for (const of of ['Deployment', 'Job']) {
-      const { spec } = only(manifests, of)['spec'].template;
+      const spec = field(only(manifests, of), 'spec', 'template', 'spec');
       const name = of.toLowerCase();
       await admin.create(PODS, {
         apiVersion: 'v1',
@@ -249,10 +274,11 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
     await run('upgrade', { ...STORE, watchNamespaces: ['tools'] });
     expect(await answers([...ALWAYS, ...WATCHED])).toEqual(all([...ALWAYS, ...WATCHED], true));
     expect(await answers(NEVER)).toEqual(all(NEVER, false));
-    const elsewhere = WATCHED.filter((right) => !/^(get|list) mcp-recorder\.dev/.test(right)).flatMap(
-      (right) => [right.replace('in tools', 'in others'), right.replace(' in tools', '')],
-    );
-    expect(await answers(elsewhere)).toEqual(all(elsewhere, false));
+    const bound = WATCHED.filter((right) => !/^(get|list) mcp-recorder\.dev/.test(right));
+    for (const place of [' in others', '']) {
+      const elsewhere = bound.map((right) => right.replace(' in tools', place));
+      expect(await answers(elsewhere)).toEqual(all(elsewhere, false));
+    }
     await run('upgrade', STORE);
     expect(await may('patch core/services x in others')).toBe(true);
   });
@@ -266,17 +292,25 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
       metadata,
       spec,
     } as KubeObject);
+    const names = async () => (await admin.list(RESOURCES)).map(({ metadata: { name } }) => name);
+    const before = await names();
+    expect(before).toContain('github');
     await uninstall();
+    const kinds =
+      'crd,clusterrole,clusterrolebinding,role,rolebinding,configmap,secret,service,serviceaccount,deployment,job,pdb,networkpolicy';
+    const ours = ['-l', 'app.kubernetes.io/part-of=mcp-recorder', '--all-namespaces', '-o', 'name'];
     const { stdout } = await promisify(execFile)(rigProgram('kubectl'), [
-      ...['--kubeconfig', cluster.kubeconfig, 'get', '--all-namespaces', '-o', 'name'],
-      ...['-l', 'app.kubernetes.io/part-of=mcp-recorder'],
-      'crd,clusterrole,clusterrolebinding,role,rolebinding,configmap,secret,service,serviceaccount,deployment,job,pdb,networkpolicy',
+      '--kubeconfig',
+      cluster.kubeconfig,
+      'get',
+      kinds,
+      ...ours,
     ]);
     expect(stdout).toBe(
       'customresourcedefinition.apiextensions.k8s.io/recordedmcpservers.mcp-recorder.dev\n',
     );
-    expect(await admin.list(RESOURCES)).toHaveLength(1);
+    expect(await names()).toEqual(before);
     await run('install', STORE);
-    expect(await admin.list(RESOURCES)).toHaveLength(1);
+    expect(await names()).toEqual(before);
   });
 });

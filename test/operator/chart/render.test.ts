@@ -6,19 +6,22 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadSettings, type Settings } from '../../../operator/settings.ts';
-import { CHART, helm, HELM_IS_HERE, type Manifest, only, render } from './helm.ts';
+import type { KubeObject } from '../../../operator/kube/resource.ts';
+import { CHART, field, helm, HELM_IS_HERE, only, render } from './helm.ts';
 
-async function settingsOf(manifests: readonly Manifest[]): Promise<Settings> {
+async function settingsOf(manifests: readonly KubeObject[]): Promise<Settings> {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'mcp-recorder-chart-'));
   try {
     const file = path.join(folder, 'settings.yaml');
-    await fs.writeFile(file, only(manifests, 'ConfigMap')['data']['settings.yaml']);
+    await fs.writeFile(file, field<string>(only(manifests, 'ConfigMap'), 'data', 'settings.yaml'));
     return loadSettings(file);
   } finally {
     await fs.rm(folder, { recursive: true });
   }
 }
 
+/** Where a workload has its pods. */
+const POD = ['spec', 'template'];
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
 /** Every value that reaches the operator, none at its default. */
 const FULL = {
@@ -122,9 +125,9 @@ describe.runIf(HELM_IS_HERE)('the chart', () => {
       sidecar: { image: { tag: '2', digest } },
     };
     const manifests = await render(values);
-    const operator = only(manifests, 'Deployment')['spec'].template.spec.containers[0].image;
+    const operator = field(only(manifests, 'Deployment'), ...POD, 'spec', 'containers', 0, 'image');
     expect(operator).toBe(`internal.example.com/mcp-recorder-operator:0.1.0@${digest}`);
-    expect(only(manifests, 'Job')['spec'].template.spec.containers[0].image).toBe(operator);
+    expect(field(only(manifests, 'Job'), ...POD, 'spec', 'containers', 0, 'image')).toBe(operator);
     expect((await settingsOf(manifests)).sidecar.image).toBe(
       `internal.example.com/mcp-recorder-sidecar:2@${digest}`,
     );
@@ -132,7 +135,7 @@ describe.runIf(HELM_IS_HERE)('the chart', () => {
 
   it('makes new pods of the operator when its settings change, and only then', async () => {
     const sum = async (values: object) =>
-      only(await render(values), 'Deployment')['spec'].template.metadata.annotations['checksum/settings'];
+      field(only(await render(values), 'Deployment'), ...POD, 'metadata', 'annotations', 'checksum/settings');
     const before = await sum({});
     expect(await sum({ operator: { replicas: 3 } })).toBe(before);
     expect(await sum({ cluster: 'other' })).not.toBe(before);
@@ -140,22 +143,22 @@ describe.runIf(HELM_IS_HERE)('the chart', () => {
 
   it('keeps one replica: on nodes apart where it can, and evicted one at a time', async () => {
     const manifests = await render();
-    const { spec } = only(manifests, 'Deployment');
-    expect(spec.replicas).toBe(2);
-    expect(spec.strategy.rollingUpdate.maxUnavailable).toBe(0);
-    const labels = spec.template.metadata.labels;
-    const [apart] =
-      spec.template.spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution;
-    const budget = only(manifests, 'PodDisruptionBudget')['spec'];
-    const service = only(manifests, 'Service')['spec'];
+    const deployment = only(manifests, 'Deployment');
+    expect(field(deployment, 'spec')).toMatchObject({
+      replicas: 2,
+      strategy: { rollingUpdate: { maxUnavailable: 0 } },
+    });
+    const affinity = field<object>(deployment, ...POD, 'spec', 'affinity', 'podAntiAffinity');
+    const apart = ['preferredDuringSchedulingIgnoredDuringExecution', 0, 'podAffinityTerm', 'labelSelector'];
+    const labels = field(deployment, ...POD, 'metadata', 'labels');
     for (const selector of [
-      spec.selector.matchLabels,
-      apart.podAffinityTerm.labelSelector.matchLabels,
-      budget.selector.matchLabels,
-      service.selector,
+      field<object>(deployment, 'spec', 'selector', 'matchLabels'),
+      field<object>(affinity, ...apart, 'matchLabels'),
+      field<object>(only(manifests, 'PodDisruptionBudget'), 'spec', 'selector', 'matchLabels'),
+      field<object>(only(manifests, 'Service'), 'spec', 'selector'),
     ]) {
       expect(labels).toMatchObject(selector);
-      expect(selector['app.kubernetes.io/component']).toBe('operator');
+      expect(selector).toMatchObject({ 'app.kubernetes.io/component': 'operator' });
     }
     const single = await render({ operator: { replicas: 1 } });
     expect(single.filter(({ kind }) => kind === 'PodDisruptionBudget')).toEqual([]);
@@ -165,17 +168,21 @@ describe.runIf(HELM_IS_HERE)('the chart', () => {
     const manifests = await render();
     const job = only(manifests, 'Job');
     expect(job.metadata.annotations?.['helm.sh/hook']).toBe('pre-delete');
-    const [container] = job['spec'].template.spec.containers;
-    expect(container.args).toEqual(['release', '--settings', '/etc/mcp-recorder-operator/settings.yaml']);
-    const { selector } = only(manifests, 'Service')['spec'];
-    expect(job['spec'].template.metadata.labels).not.toMatchObject(selector);
+    expect(field(job, ...POD, 'spec', 'containers', 0, 'args')).toEqual([
+      'release',
+      '--settings',
+      '/etc/mcp-recorder-operator/settings.yaml',
+    ]);
+    const selector = field<object>(only(manifests, 'Service'), 'spec', 'selector');
+    expect(field(job, ...POD, 'metadata', 'labels')).not.toMatchObject(selector);
     const crd = only(manifests, 'CustomResourceDefinition');
     expect(crd.metadata.annotations?.['helm.sh/resource-policy']).toBe('keep');
     expect((await render({ crds: { install: false } })).map(({ kind }) => kind)).not.toContain(crd.kind);
   });
 
   it('admits the API server to the webhook from anywhere, and Prometheus to the metrics only where it is named', async () => {
-    const policy = async (values: object) => only(await render(values), 'NetworkPolicy')['spec'];
+    const policy = async (values: object) =>
+      field<{ ingress: object[]; egress: object[] }>(only(await render(values), 'NetworkPolicy'), 'spec');
     expect((await policy({})).ingress).toEqual([{ ports: [{ protocol: 'TCP', port: 9443 }] }]);
     const { from } = FULL.monitoring;
     expect((await policy({ monitoring: { from } })).ingress[1]).toEqual({
@@ -203,7 +210,7 @@ describe.runIf(HELM_IS_HERE)('the chart', () => {
     const manifests = await render(values);
     const recorders = only(manifests, 'PodMonitor', 'mcp-recorder-recorders');
     expect(recorders.metadata.labels).toMatchObject({ release: 'prometheus' });
-    expect(recorders['spec']).toMatchObject({
+    expect(field(recorders, 'spec')).toMatchObject({
       namespaceSelector: { any: true },
       selector: { matchExpressions: [{ key: 'mcp-recorder.dev/server', operator: 'Exists' }] },
       podMetricsEndpoints: [
@@ -215,9 +222,9 @@ describe.runIf(HELM_IS_HERE)('the chart', () => {
         },
       ],
     });
-    expect(only(manifests, 'PodMonitor', 'mcp-recorder')['spec'].podMetricsEndpoints).toMatchObject([
-      { port: 'status' },
-    ]);
+    expect(field(only(manifests, 'PodMonitor', 'mcp-recorder'), 'spec', 'podMetricsEndpoints')).toMatchObject(
+      [{ port: 'status' }],
+    );
   });
 
   it('grants rights on namespaces in these alone, where namespaces are named', async () => {
@@ -226,20 +233,19 @@ describe.runIf(HELM_IS_HERE)('the chart', () => {
       ({ kind, metadata }) => kind === 'Role' && metadata.name === 'mcp-recorder-recorded',
     );
     expect(roles.map(({ metadata }) => metadata.namespace).sort()).toEqual(['agents', 'tools']);
-    const resources = only(manifests, 'ClusterRole', 'mcp-recorder')['rules'].flatMap(
-      (rule: { resources: string[] }) => rule.resources,
+    const rulesOf = (manifest: KubeObject) => field<{ resources: string[] }[]>(manifest, 'rules');
+    const granted = rulesOf(only(manifests, 'ClusterRole', 'mcp-recorder')).flatMap(
+      ({ resources }) => resources,
     );
-    expect(resources).not.toContain('pods');
-    expect(resources).not.toContain('configmaps');
-    const everywhere = only(await render(), 'ClusterRole', 'mcp-recorder')['rules'];
-    for (const { rules } of roles as unknown as { rules: unknown[] }[]) {
-      expect(everywhere).toEqual(expect.arrayContaining(rules));
-    }
+    expect(granted).not.toContain('pods');
+    expect(granted).not.toContain('configmaps');
+    const everywhere = rulesOf(only(await render(), 'ClusterRole', 'mcp-recorder'));
+    for (const role of roles) expect(everywhere).toEqual(expect.arrayContaining(rulesOf(role)));
   });
 
   it('lets owners of namespaces ask for a recording, and end it only where the platform team says so', async () => {
     const verbs = async (rbac: object) =>
-      only(await render({ rbac }), 'ClusterRole', 'mcp-recorder-edit')['rules'][0].verbs;
+      field(only(await render({ rbac }), 'ClusterRole', 'mcp-recorder-edit'), 'rules', 0, 'verbs');
     expect(await verbs({})).toEqual(['create', 'update', 'patch']);
     expect(await verbs({ ownersMayDelete: true })).toEqual(['create', 'update', 'patch', 'delete']);
     const names = (await render({ rbac: { ownersMayRecord: false } })).map(({ metadata }) => metadata.name);

@@ -6,9 +6,13 @@ import fc from 'fast-check';
 import type { Service } from 'kubernetes-types/core/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import { describe, expect, it } from 'vitest';
+import { RESTART_ANNOTATION, SERVER_LABEL } from '../../../operator/naming.ts';
 import { type Cluster, type ClusterPlan, createCluster, type WorkloadPlan } from './simulation/cluster.ts';
 import { createOperator, type Operator } from './simulation/operator.ts';
 import { conditionIn, policy, resource, service } from './world.ts';
+
+/** More of them to search for longer. */
+const WORLDS = Number(process.env['SIMULATED_WORLDS'] ?? 1);
 
 const WORKLOADS: readonly (readonly WorkloadPlan[])[] = [
   [{ kind: 'Deployment', name: 'web', replicas: 3 }],
@@ -52,26 +56,6 @@ const worlds = fc.record({
 });
 type World = typeof worlds extends fc.Arbitrary<infer T> ? T : never;
 
-/** What may happen next, and to which of the pods or workloads. */
-const happenings = fc.array(
-  fc.record({
-    what: fc.constantFrom(
-      'operate',
-      'breakOff',
-      'restart',
-      'pod',
-      'controller',
-      'proxies',
-      'connect',
-      'look',
-      'time',
-    ),
-    which: fc.nat(11),
-  }),
-  { maxLength: 150 },
-);
-type Happening = { what: string; which: number };
-
 function planOf({ workloads, services, adoption, mode, policies }: World): ClusterPlan {
   const relocate = { mode, relocate: { port: 18_080, args: ['--port=18080'] } };
   return {
@@ -97,28 +81,15 @@ interface Rules {
   noDeadEnds: boolean;
 }
 
-function happen(cluster: Cluster, operator: Operator, { what, which }: Happening): void {
-  switch (what) {
-    case 'operate':
-      return honestly(cluster, operator);
-    case 'breakOff':
-      operator.operate(which % 3);
-      return operator.restart();
-    case 'restart':
-      return operator.restart();
-    case 'pod':
-      return cluster.stepPod(which);
-    case 'controller':
-      return cluster.stepController(which);
-    case 'proxies':
-      return cluster.stepProxies();
-    case 'connect':
-      return cluster.connect(which);
-    case 'look':
-      return cluster.lookAt(which);
-    default:
-      return cluster.advance(100 * (which + 1));
-  }
+/** Numbers in [0, 1) that follow from the seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
 }
 
 /** Decides, and holds what is said against what is so. */
@@ -132,27 +103,33 @@ function honestly(cluster: Cluster, operator: Operator): void {
   }
 }
 
-function hold(cluster: Cluster, { noDeadEnds }: Rules): void {
-  if (noDeadEnds) expect(cluster.deadEnds()).toEqual([]);
+/** One of the things that may happen next. */
+function happen(cluster: Cluster, operator: Operator, random: () => number, disturbed: boolean): void {
+  const which = Math.floor(random() * 64);
+  const dice = random();
+  if (dice < 0.25) honestly(cluster, operator);
+  else if (dice < 0.4) cluster.stepController(which);
+  else if (dice < 0.6) cluster.stepPod(which);
+  else if (dice < 0.7) cluster.lookAt(which);
+  else if (dice < 0.75) cluster.connect(which);
+  else if (dice < 0.78) cluster.stepProxies();
+  else if (dice < 0.8 && disturbed) {
+    operator.operate(which % 4);
+    operator.restart();
+  } else cluster.advance(Math.floor(random() * 1_500));
 }
 
-/** Everything goes on at its own pace, until nothing changes any more. */
-function settle(cluster: Cluster, operator: Operator, rules: Rules, isThere: () => boolean): void {
-  for (let round = 0; round < 120; round += 1) {
-    honestly(cluster, operator);
-    hold(cluster, rules);
-    for (let index = 0; index < cluster.workloads.length; index += 1) cluster.stepController(index);
-    hold(cluster, rules);
-    for (let index = cluster.state.pods.length - 1; index >= 0; index -= 1) {
-      cluster.stepPod(index);
-      hold(cluster, rules);
-    }
-    cluster.state.pods.forEach((_, index) => cluster.lookAt(index));
-    cluster.advance(2_500);
-    hold(cluster, rules);
-    cluster.advance(2_500);
-    hold(cluster, rules);
-    if (isThere() && operator.lastWrites.length === 0) return;
+/**
+ * Lets things happen in any order until nothing is left to do.
+ * @param isThere where it has to come to rest
+ */
+function run(cluster: Cluster, operator: Operator, seed: number, rules: Rules, isThere: () => boolean): void {
+  const random = randomFrom(seed);
+  for (let step = 0; step < 6_000; step += 1) {
+    // Operators come and go at first; nothing comes to rest while they do.
+    happen(cluster, operator, random, step < 1_000);
+    if (rules.noDeadEnds) expect(cluster.deadEnds()).toEqual([]);
+    if (step % 20 === 0 && isThere() && cluster.isQuiet()) return;
   }
   const plan = operator.operate();
   throw new Error(
@@ -165,20 +142,158 @@ const phase = (cluster: Cluster) => cluster.state.resource?.status?.phase;
 describe('adoption in a simulated cluster', () => {
   it('comes to rest enforced from any world, whatever comes between, and never says so too early', () => {
     fc.assert(
-      fc.property(worlds, happenings, (world, between) => {
+      fc.property(worlds, fc.integer(), (world, seed) => {
         const cluster = createCluster(planOf(world));
         const operator = createOperator(cluster);
-        const rules: Rules = { noDeadEnds: world.adoption === 'Rolling' };
-        for (const happening of between) {
-          happen(cluster, operator, happening);
-          hold(cluster, rules);
-        }
-        settle(cluster, operator, rules, () => phase(cluster) === 'Enforced');
-        expect(cluster.openWays()).toEqual([]);
+        run(
+          cluster,
+          operator,
+          seed,
+          { noDeadEnds: world.adoption === 'Rolling' },
+          () => phase(cluster) === 'Enforced',
+        );
+        cluster.state.pods.forEach((_, index) => cluster.lookAt(index));
         const first = operator.operate()?.status;
         expect(operator.operate()?.status).toEqual(first);
+        expect(first?.phase).toBe('Enforced');
+        expect(operator.lastWrites).toEqual([]);
+        expect(cluster.openWays()).toEqual([]);
       }),
-      { numRuns: 300 },
+      { numRuns: 50 * WORLDS },
     );
   });
+});
+
+describe('removal in a simulated cluster', () => {
+  it('returns the world as it was from any moment of the adoption, and no call fails', () => {
+    fc.assert(
+      fc.property(worlds, fc.integer(), fc.nat(700), (world, seed, adopted) => {
+        const plan = planOf(world);
+        const cluster = createCluster(plan);
+        const operator = createOperator(cluster);
+        const random = randomFrom(seed);
+        const rules = { noDeadEnds: world.adoption === 'Rolling' };
+        for (let step = 0; step < adopted; step += 1) happen(cluster, operator, random, true);
+        const { state } = cluster;
+        if (state.resource === null) throw new Error('gone too early');
+        const deletedMs = state.nowMs;
+        const deletionTimestamp = new Date(deletedMs).toISOString();
+        state.resource = { ...state.resource, metadata: { ...state.resource.metadata, deletionTimestamp } };
+
+        run(cluster, operator, seed, rules, () => state.resource === null);
+        expect(state.nowMs - deletedMs).toBeLessThan(10 * 60_000);
+        expect(cluster.traces()).toEqual([]);
+        expect(state.services).toEqual(plan.services);
+        expect(state.policies).toEqual(plan.policies);
+        const marks = cluster.workloads.map(({ restartedFor }) => restartedFor ?? 'removed-');
+        for (const mark of marks) expect(mark).toMatch(/^removed-/);
+      }),
+      { numRuns: 50 * WORLDS },
+    );
+  });
+});
+
+/** What people and accidents do to a recorded server, and how it ends. */
+const ACCIDENTS: Record<string, { happen(cluster: Cluster): void; end?(cluster: Cluster): void }> = {
+  'the policy is deleted': {
+    happen: ({ state }) =>
+      void (state.policies = state.policies.filter((one) => one.metadata?.name !== 'github-mcp-recorder')),
+  },
+  'the policy is opened': {
+    happen: ({ state }) => {
+      for (const one of state.policies) {
+        if (one.metadata?.name === 'github-mcp-recorder')
+          Object.assign(one, { spec: { ...one.spec, ingress: [{}] } });
+      }
+    },
+  },
+  'another policy opens the port': {
+    happen: ({ state }) =>
+      void state.policies.push(
+        policy('opening', {
+          podSelector: {},
+          ingress: [{ from: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 8000, endPort: 9000 }] }],
+        }),
+      ),
+    end: ({ state }) =>
+      void (state.policies = state.policies.filter((one) => one.metadata?.name !== 'opening')),
+  },
+  'policies are not enforced': {
+    happen: ({ state }) => void (state.enforcing = false),
+    end: ({ state }) => void (state.enforcing = true),
+  },
+  'the operator reaches no pod': {
+    happen: ({ state }) => void (state.egress = false),
+    end: ({ state }) => void (state.egress = true),
+  },
+  'policies are not enforced and the operator reaches no pod': {
+    happen: ({ state }) => void Object.assign(state, { enforcing: false, egress: false }),
+    end: ({ state }) => void Object.assign(state, { enforcing: true, egress: true }),
+  },
+  'the ConfigMap is deleted': { happen: ({ state }) => void (state.configMap = null) },
+  'the status is lost': {
+    happen: ({ state }) => {
+      if (state.resource !== null) {
+        const { status: _, ...rest } = state.resource;
+        state.resource = rest;
+      }
+    },
+  },
+  'a pod comes without a recorder': { happen: (cluster) => cluster.makeBare(0) },
+  'a pod loses its label': {
+    happen: ({ state }) => {
+      const [sim] = state.pods;
+      if (sim === undefined) return;
+      const { [SERVER_LABEL]: _, ...labels } = sim.pod.metadata?.labels ?? {};
+      sim.pod = { ...sim.pod, metadata: { ...sim.pod.metadata, labels } };
+    },
+  },
+  'a Service is written again without the webhook': {
+    happen: ({ state }) => {
+      for (const one of state.services) {
+        for (const port of one.spec?.ports ?? [])
+          if (typeof port.targetPort === 'number') port.targetPort = 8080;
+      }
+    },
+  },
+  'the owner restarts the server': {
+    happen: ({ state }) =>
+      state.pods.forEach(({ pod }) => delete pod.metadata?.annotations?.[RESTART_ANNOTATION]),
+  },
+  'the owner wants another spool': {
+    happen: ({ state }) => {
+      if (state.resource === null) return;
+      const { spec, metadata } = state.resource;
+      state.resource = {
+        ...state.resource,
+        metadata: { ...metadata, generation: (metadata.generation ?? 0) + 1 },
+        spec: { ...spec, recording: { ...spec.recording, spool: { sizeLimit: '1Gi' } } },
+      };
+    },
+  },
+};
+
+describe('a recorded server in a simulated cluster', () => {
+  it.each(Object.keys(ACCIDENTS))(
+    'is never said to be closed while it is open, and closes again, when %s',
+    (name) => {
+      const accident = ACCIDENTS[name];
+      fc.assert(
+        fc.property(worlds, fc.integer(), (world, seed) => {
+          const cluster = createCluster(planOf(world));
+          const operator = createOperator(cluster);
+          const rules = { noDeadEnds: false };
+          run(cluster, operator, seed, rules, () => phase(cluster) === 'Enforced');
+          accident?.happen(cluster);
+          cluster.state.pods.forEach((_, index) => cluster.lookAt(index));
+          const random = randomFrom(seed + 1);
+          for (let step = 0; step < 150; step += 1) happen(cluster, operator, random, step % 3 === 0);
+          accident?.end?.(cluster);
+          run(cluster, operator, seed + 2, rules, () => phase(cluster) === 'Enforced');
+          expect(cluster.openWays()).toEqual([]);
+        }),
+        { numRuns: 5 * WORLDS },
+      );
+    },
+  );
 });

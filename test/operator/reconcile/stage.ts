@@ -15,7 +15,7 @@ import { startControllerManager } from '../../support/controller-manager.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { eventually } from '../../support/poll.ts';
 import { openServiceTunnel } from '../../support/service-tunnel.ts';
-import { type Manifest, NAMESPACE, only, render } from '../chart/helm.ts';
+import { field, NAMESPACE, only, render } from '../chart/helm.ts';
 import { CRD_FILE } from './cluster.ts';
 import { type Node, startNode } from './running-pods.ts';
 
@@ -93,7 +93,7 @@ export async function openStage(values: object = {}): Promise<Stage> {
   const kubeconfig = await plane.kubeconfigFor(OPERATOR_NAME, {
     groups: ['system:serviceaccounts', `system:serviceaccounts:${NAMESPACE}`, 'system:authenticated'],
   });
-  const rendered = parse(only(manifests, 'ConfigMap').data['settings.yaml']) as { webhook: object };
+  const rendered = parse(field(only(manifests, 'ConfigMap'), 'data', 'settings.yaml')) as { webhook: object };
 
   async function forgetWhenEnded(process: RunningProcess, webhookPort: number): Promise<void> {
     await process.exited;
@@ -165,7 +165,7 @@ export async function openStage(values: object = {}): Promise<Stage> {
   };
 }
 
-async function install(client: KubeClient, manifests: readonly Manifest[]): Promise<void> {
+async function install(client: KubeClient, manifests: readonly KubeObject[]): Promise<void> {
   for (const manifest of manifests) {
     const kind = INSTALLED[manifest.kind];
     if (kind !== undefined) await client.apply(kind, manifest, { fieldManager: 'helm' });

@@ -71,6 +71,8 @@ export function createCluster(plan: ClusterPlan) {
     configMap: null as ConfigMap | null,
     /** The network plugin does what policies say. */
     enforcing: true,
+    /** The operator reaches pods. */
+    egress: true,
     admission: { on: false, sinceMs: Number.NEGATIVE_INFINITY },
     looks: new Map<string, Look>(),
     proxied: new Map<string, { uid: string; port: number }[]>(),
@@ -233,10 +235,11 @@ export function createCluster(plan: ClusterPlan) {
     const sim = state.pods[index % Math.max(1, state.pods.length)];
     if (sim === undefined || !runs(sim) || !isRecorded(sim)) return;
     const uid = sim.pod.metadata?.uid ?? '';
-    const heard = reaches('mcp-recorder-system', sim, 9081);
+    const heard = state.egress && reaches('mcp-recorder-system', sim, 9081);
     const relocated = !exposes(sim);
     const port = relocated ? (state.resource?.spec.traffic.relocate?.port ?? 0) : SERVER_PORT;
-    const dial = !relocated && reaches('mcp-recorder-system', sim, SERVER_PORT) ? 'connected' : 'timeout';
+    const opens = state.egress && !relocated && reaches('mcp-recorder-system', sim, SERVER_PORT);
+    const dial = opens ? 'connected' : 'timeout';
     const server = {
       port,
       listens: relocated ? ('loopback' as const) : ('any' as const),
@@ -271,10 +274,9 @@ export function createCluster(plan: ClusterPlan) {
     if (standing === undefined) return;
     const written = structuredClone(standing);
     const { [TARGET_ANNOTATION]: _, ...others } = written.metadata?.annotations ?? {};
-    written.metadata = {
-      ...written.metadata,
-      annotations: { ...others, ...(target === null ? {} : { [TARGET_ANNOTATION]: target }) },
-    };
+    const annotations = { ...others, ...(target === null ? {} : { [TARGET_ANNOTATION]: target }) };
+    const { annotations: __, ...metadata } = written.metadata ?? {};
+    written.metadata = Object.keys(annotations).length === 0 ? metadata : { ...metadata, annotations };
     writeService(written);
   }
 
@@ -317,6 +319,17 @@ export function createCluster(plan: ClusterPlan) {
     );
   }
 
+  /** A pod is replaced by one without a recorder, as when admission asks nobody. */
+  function makeBare(index: number): void {
+    const sim = state.pods[index];
+    if (sim === undefined) return;
+    state.pods = state.pods.filter((other) => other !== sim);
+    const { admission } = state;
+    state.admission = { on: false, sinceMs: Number.NEGATIVE_INFINITY };
+    makePod(sim.workload, sim.pod.metadata?.name ?? '');
+    state.admission = admission;
+  }
+
   for (const workload of workloads) {
     for (let number = 0; number < workload.replicas; number += 1) {
       makePod(workload, `${workload.name}-${number}`);
@@ -340,6 +353,7 @@ export function createCluster(plan: ClusterPlan) {
     openWays,
     deadEnds,
     stop,
+    makeBare,
     isRecorded,
     injects,
     workloadsByPod: () =>
@@ -348,6 +362,13 @@ export function createCluster(plan: ClusterPlan) {
           .filter(({ workload }) => workload.kind !== 'Naked')
           .map(({ pod, workload }) => [pod.metadata?.uid ?? '', workloadOf(workload)]),
       ),
+    /** All pods are there, ready and of their newest template. */
+    isQuiet: () =>
+      state.pods.every(
+        (sim) =>
+          isReady(sim) &&
+          (isNew(sim) || !['Deployment', 'StatefulSet', 'DaemonSet'].includes(sim.workload.kind)),
+      ) && workloads.every((workload) => podsOf(workload).length === workload.replicas),
     /** What is left of us in the cluster. */
     traces(): string[] {
       return [
