@@ -38,7 +38,7 @@ export function remove(situation: Situation): Removal {
   // The promise has ended: calls go on, whichever way they come.
   const policy = standingPolicy === null || ports === null ? null : policyOf(situation, ports, [], true);
   const isOpen = policy === null || (standingPolicy !== null && saysTheSame(policy, standingPolicy));
-  const facts = ports === null ? [] : servicesOf(observed.services, observed.endpointSlices, pods, ports);
+  const facts = ports === null ? [] : servicesOf(observed, pods, ports);
   const marked = markedWorkloads(pods, resource.metadata.uid ?? '');
   const traffic = leadBack(facts, () => isOpen);
   const ledToRecorder = facts.filter(
@@ -64,10 +64,13 @@ export function remove(situation: Situation): Removal {
   if (removal.done) return { ...removal, configMap: null, policy: null };
   if (observed.admissionReady && isOpen && ledToRecorder.length === 0) {
     const mark = `removed-${(resource.metadata.uid ?? '').slice(0, 8)}`;
-    removal.renewal = renew(recorded, pods, (workload, stale) => wishAfter(workload, stale, mark), {
+    removal.renewal = renew({
+      stale: recorded,
+      pods,
+      wish: (workload, stale) => wishAfter(workload, stale, mark),
+      problemOf: () => null,
       nowMs,
       refusals: observed.refusals,
-      problemOf: () => null,
     });
     const toRoll = new Set(
       recorded.filter(({ terminating }) => !terminating).map(({ workload }) => workload?.uid),
