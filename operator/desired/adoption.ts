@@ -7,7 +7,7 @@ import type { ConfigMap } from 'kubernetes-types/core/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import { injectionHashes } from '../webhook/inject/hashes.ts';
 import { configMapOf, holdsSameFiles, keptConfigMap } from './config-map.ts';
-import { foreignPeers } from './connections.ts';
+import { cutConnections } from './cut-connections.ts';
 import { enforcementOf, isClosing, type Stage } from './enforcement.ts';
 import type { Refusal } from './floors.ts';
 import { injectionProblem } from './injection-problem.ts';
@@ -15,8 +15,7 @@ import { saysTheSame } from './network-policy.ts';
 import type { Workload } from './observed.ts';
 import type { PodFacts } from './pods.ts';
 import { otherPortsOf } from './ports.ts';
-import { answerOf } from './probe.ts';
-import { evictOne, renew, type Renewal, restartPrefix } from './renewal.ts';
+import { renew, type Renewal, restartPrefix } from './renewal.ts';
 import { sidecarConfiguration } from './sidecar-configuration.ts';
 import type { Situation } from './situation.ts';
 import { leadToRecorder, type TrafficPlan } from './traffic.ts';
@@ -43,7 +42,7 @@ export interface Adoption {
 
 export function adopt(situation: Situation): Adoption {
   const { observed, pods, ports, portTrouble } = situation;
-  const { resource, settings, nowMs } = observed;
+  const { resource, settings } = observed;
   const bare = pods.filter(({ selected, recorded }) => selected && !recorded);
   const former = pods.filter(({ selected, recorded, current }) => selected && recorded && !current);
   const adoption: Adoption = {
@@ -81,12 +80,15 @@ export function adopt(situation: Situation): Adoption {
     policy !== null && situation.standingPolicy !== null && saysTheSame(policy, situation.standingPolicy);
   // New pods come into a policy that stands, and never into one that keeps them from being reached.
   if (mayInject && (stands || !closes)) {
-    adoption.renewal = renew([...bare, ...former], pods, wishOf(situation), {
-      nowMs,
-      refusals: observed.refusals,
+    adoption.renewal = renew({
+      stale: [...bare, ...former],
+      pods,
+      wish: wishOf(situation),
       problemOf: (pod) => injectionProblem(pod, resource, settings),
+      nowMs: observed.nowMs,
+      refusals: observed.refusals,
     });
-    if (stands && stage === 'Enforcing') evictConnected(situation, adoption.renewal);
+    if (stands && stage === 'Enforcing') cutConnections(situation, adoption.renewal);
   }
   adoption.renewal.blocked.push(...adoption.traffic.blocked);
   return adoption;
@@ -95,33 +97,4 @@ export function adopt(situation: Situation): Adoption {
 function wishOf({ observed: { resource, settings } }: Situation): (workload: Workload) => string {
   const value = `${restartPrefix(resource.metadata.uid ?? '')}${injectionHashes(resource, settings).resource}`;
   return () => value;
-}
-
-/** A policy cuts no connection that is established: pods that still have one to their server go, one after the other. */
-function evictConnected({ observed, pods, peers }: Situation, renewal: Renewal): void {
-  if (renewal.restart.length > 0 || renewal.evict.length > 0) return;
-  const connected = pods.filter(
-    (pod) =>
-      pod.recorded &&
-      !pod.terminating &&
-      answerOf(pod, observed.nowMs).ok &&
-      foreignPeers(pod, peers).lasting.length > 0,
-  );
-  const lasting = connected.filter(({ workload }) => workload === null || workload.kind === 'Job');
-  for (const { name, workload } of lasting) {
-    renewal.blocked.push({
-      reason: workload === null ? 'NakedPods' : 'JobPods',
-      cause: `${name} has direct connections.`,
-    });
-  }
-  const candidates = connected.filter((pod) => !lasting.includes(pod));
-  const others = pods.filter((pod) => !connected.includes(pod));
-  evictOne(
-    candidates,
-    others,
-    connected,
-    renewal,
-    observed.refusals,
-    'a connection past its recorder is established',
-  );
 }

@@ -77,7 +77,13 @@ export function eventsOf(resource: RecordedMCPServer, verdicts: Verdicts): Plann
       type === 'Ready' &&
       CONDITION_TYPES.some((other) => other !== 'Ready' && verdicts[other].reason === reason);
     const changed = before?.status !== status || before.reason !== reason;
-    if (isWrong && changed && !toldElsewhere && (arrived || !PASSING.has(reason))) {
+    if (
+      isWrong &&
+      changed &&
+      !toldElsewhere &&
+      !ORDINARY.has(reason) &&
+      (arrived || !ON_THE_WAY.has(reason))
+    ) {
       events.push({ type: 'Warning', reason, action: type, note: message.slice(0, MAX_NOTE) });
     }
     if (type === 'Enforced' && status === 'True' && before?.status !== 'True') {
@@ -87,8 +93,9 @@ export function eventsOf(resource: RecordedMCPServer, verdicts: Verdicts): Plann
   return events;
 }
 
-/** Stations on the way in and out are no warnings; after the arrival they are. */
-const PASSING: ReadonlySet<string> = new Set([
+/** Stations on the way in and out are no warnings; after the arrival those that would lead back are. */
+const ON_THE_WAY: ReadonlySet<string> = new Set([
+  'NotBegun',
   'Injecting',
   'Retargeting',
   'Enforcing',
@@ -96,11 +103,14 @@ const PASSING: ReadonlySet<string> = new Set([
   'PolicyChanged',
   'PodsUnrecorded',
   'PodUnrecorded',
-  'PodsNotCurrent',
+]);
+/** What belongs to every change that somebody wanted. */
+const ORDINARY: ReadonlySet<string> = new Set([
   'AdmissionNotReady',
   'ConfigurationPending',
-  'Removing',
   'NoPods',
+  'PodsNotCurrent',
+  'Removing',
 ]);
 
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */

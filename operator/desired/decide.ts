@@ -31,6 +31,7 @@ export function decide(observed: Observed): Plan {
 }
 
 function decideRecording(situation: Situation): Plan {
+  const { closing } = situation;
   const { resource, nowMs } = situation.observed;
   const adoption = adopt(situation);
   const verdicts = verdictsOf(situation, adoption);
@@ -55,7 +56,7 @@ function decideRecording(situation: Situation): Plan {
     }),
     finalizer: true,
     events: [...eventsOf(resource, verdicts), ...stepsOf(renewal)],
-    memory: { servicesRightSinceMs, closedSinceMs: situation.closedSinceMs, peers: situation.peers },
+    memory: { servicesRightSinceMs, closedSinceMs: closing.closedSinceMs, peers: closing.peers },
     againMs: soonest(phase === 'Enforced' ? AT_REST_MS : UNDER_WAY_MS, [...followMs, ...looksEnd(situation)]),
   };
 }

@@ -4,13 +4,14 @@
  */
 import { type Flag, flagNote } from '../webhook/inject/flags.ts';
 import type { Adoption } from './adoption.ts';
+import { nodePeers } from './connections.ts';
 import { outdatedPods } from './configuration-state.ts';
 import { restrictsClients } from './foreign-policies.ts';
 import type { Situation } from './situation.ts';
 import { counted, listed } from './verdict.ts';
 
 export function notesOf(
-  { observed, pods, ports, otherPolicies }: Situation,
+  { observed, pods, ports, otherPolicies, closing }: Situation,
   { traffic }: Adoption,
 ): string[] {
   const notes = [...traffic.notes];
@@ -25,6 +26,12 @@ export function notesOf(
     for (const flag of flags) flagged.set(flag, [...(flagged.get(flag) ?? []), name]);
   }
   for (const [flag, names] of flagged) notes.push(`${listed(names)}: ${flagNote(flag)}`);
+  const fromNodes = pods.filter((pod) => pod.recorded && nodePeers(pod, closing).length > 0);
+  if (fromNodes.length > 0) {
+    notes.push(
+      `Processes of their own nodes are connected to the server's port of ${listed(fromNodes.map(({ name }) => name))}: no NetworkPolicy stops a node. Let them use the recorder's port.`,
+    );
+  }
   const { clients = [] } = observed.resource.spec.traffic;
   if (ports !== null && clients.length === 0 && restrictsClients(ports.original, otherPolicies, pods)) {
     notes.push(

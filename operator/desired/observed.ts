@@ -26,6 +26,8 @@ export interface Workload {
   rolls: 'byItself' | 'paused' | 'onDelete';
   /** Of a StatefulSet: pods with a lower ordinal keep their old template. 0 for all others. */
   partition: number;
+  /** What its controller says that keeps it from making pods; null or left out: nothing. */
+  trouble?: string | null;
 }
 
 /** What a sidecar answered on its status port, with what the API server said of its token. */

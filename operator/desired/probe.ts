@@ -5,7 +5,7 @@
  */
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import { areIsolated, policiesThatAdmit } from './foreign-policies.ts';
-import { foreignPeers, hostOf, type Peers } from './connections.ts';
+import { type Closing, foreignPeers, hostOf } from './connections.ts';
 import { saysTheSame } from './network-policy.ts';
 import type { LinkAnswer, Observed } from './observed.ts';
 import type { PodFacts } from './pods.ts';
@@ -27,9 +27,8 @@ export interface ProbeInput {
   /** The one that stands under its name. */
   standing: NetworkPolicy | null;
   otherPolicies: readonly NetworkPolicy[];
-  peers: Peers;
-  /** Looks from before say nothing of who came in until then; null: not closed. */
-  closedSinceMs: number | null;
+  /** Looks from before it say nothing of who came in until then. */
+  closing: Closing;
   /** The ConfigMap stands under our signature. */
   configurationSigned: boolean;
 }
@@ -107,6 +106,7 @@ function opens(policy: NetworkPolicy, port: number, pods: readonly PodFacts[]): 
 /** What is found at a pod; the order is that in which findings are told. */
 const FINDINGS = {
   DirectConnectionSucceeded: 'False',
+  DirectConnectionsMade: 'False',
   DirectConnectionsRemain: 'False',
   SidecarUnproven: 'Unknown',
   OperatorCannotReachPod: 'Unknown',
@@ -122,8 +122,9 @@ interface Finding {
   why?: string | null;
 }
 
-function findingOf(pod: PodFacts, { observed, ports, peers, closedSinceMs }: ProbeInput): Finding {
+function findingOf(pod: PodFacts, { observed, ports, closing }: ProbeInput): Finding {
   const { look } = pod;
+  const { closedSinceMs } = closing;
   if (look === null || closedSinceMs === null || look.atMs < closedSinceMs) return { reason: 'ProbeStale' };
   const isFresh = observed.nowMs - look.atMs <= LOOK_COUNTS_MS;
   // Connected proves it open, whoever answers on the status port.
@@ -131,22 +132,25 @@ function findingOf(pod: PodFacts, { observed, ports, peers, closedSinceMs }: Pro
   const heard = answerOf(pod, observed.nowMs);
   if (!heard.ok) return { reason: heard.reason as keyof typeof FINDINGS, why: heard.why };
   const { server } = heard.answer;
-  const { lasting, unconfirmed } = foreignPeers(pod, peers);
-  if (lasting.length > 0)
-    return { reason: 'DirectConnectionsRemain', why: `from ${listed(lasting.map(hostOf))}` };
+  const foreign = foreignPeers(pod, closing);
+  if (foreign.peers.length > 0) {
+    const why = `from ${listed(foreign.peers.map(hostOf))}`;
+    return { reason: foreign.made ? 'DirectConnectionsMade' : 'DirectConnectionsRemain', why };
+  }
   const relocated = !exposesServer(pod, ports);
   if (server.port !== (relocated ? ports.server : ports.original)) return { reason: 'ConfigurationPending' };
   if (server.listens === 'none') {
     // A server that has ended in a pod that goes away listens no more.
     return { reason: pod.terminating ? null : 'ServerNotListening' };
   }
-  if (unconfirmed) return { reason: 'ConnectionUnconfirmed' };
+  if (foreign.unconfirmed) return { reason: 'ConnectionUnconfirmed' };
   if (server.listens === 'loopback') return { reason: relocated ? null : 'ServerOnLoopback' };
   return { reason: look.dial === 'not-tried' ? 'ProbeStale' : null };
 }
 
 const SENTENCES: Record<keyof typeof FINDINGS, string> = {
   DirectConnectionSucceeded: 'A direct connection to the server succeeded',
+  DirectConnectionsMade: 'Direct connections to the server were made although the policies close its port',
   DirectConnectionsRemain: 'Direct connections to the server are established',
   SidecarUnproven: 'The recorder did not prove in which pod it runs',
   OperatorCannotReachPod: 'The recorder does not answer the operator',

@@ -232,6 +232,12 @@ const table = {
     meaning: 'The server listens on loopback only, so that a failed connection proves nothing.',
     remedy: 'Let it listen on all addresses as before, or use spec.traffic.mode: Relocate.',
   },
+  DirectConnectionsMade: {
+    of: ['DirectAccessBlocked', 'Enforced'],
+    meaning: "Connections to the server's port were made although the NetworkPolicies close it.",
+    remedy:
+      "Look for policies of other kinds that admit them (AdminNetworkPolicy, the network plugin's own), and whether the plugin enforces NetworkPolicies on that node.",
+  },
   ConnectionUnconfirmed: {
     of: ['DirectAccessBlocked', 'Enforced'],
     meaning:
@@ -379,6 +385,11 @@ const table = {
     of: ['RolloutBlocked'],
     meaning: 'The API server refuses the restart of a workload.',
     remedy: 'The message has its words: look at the admission policies of this namespace.',
+  },
+  RolloutFailing: {
+    of: ['RolloutBlocked'],
+    meaning: 'The controller of a workload says that it can not make its new pods.',
+    remedy: 'The message has its words: look at quotas, at Pod Security and at the events of the workload.',
   },
   NewPodsNotReady: {
     of: ['RolloutBlocked'],

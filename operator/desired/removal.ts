@@ -19,6 +19,8 @@ import { listed } from './verdict.ts';
 
 /** The finalizer goes at the latest so long after the deletion (ms). */
 export const REMOVAL_BOUND_MS = 10 * 60_000;
+/** And at the earliest so long after it (ms): what was done just before may not have been told to us yet. */
+const TOLD_WITHIN_MS = 3_000;
 
 export interface Removal {
   configMap: ConfigMap | null;
@@ -38,7 +40,7 @@ export function remove(situation: Situation): Removal {
   // The promise has ended: calls go on, whichever way they come.
   const policy = standingPolicy === null || ports === null ? null : policyOf(situation, ports, [], true);
   const isOpen = policy === null || (standingPolicy !== null && saysTheSame(policy, standingPolicy));
-  const facts = ports === null ? [] : servicesOf(observed.services, observed.endpointSlices, pods, ports);
+  const facts = ports === null ? [] : servicesOf(observed, pods, ports);
   const marked = markedWorkloads(pods, resource.metadata.uid ?? '');
   const traffic = leadBack(facts, () => isOpen);
   const ledToRecorder = facts.filter(
@@ -52,8 +54,9 @@ export function remove(situation: Situation): Removal {
     done: recorded.length === 0 && traffic.waitingFor.length === 0 && marked.length === 0,
     left: [],
   };
-  const since = Date.parse(resource.metadata.deletionTimestamp ?? '');
-  if (!removal.done && nowMs - since >= REMOVAL_BOUND_MS) {
+  const sinceMs = nowMs - Date.parse(resource.metadata.deletionTimestamp ?? '');
+  if (resource.status !== undefined && sinceMs < TOLD_WITHIN_MS) removal.done = false;
+  if (!removal.done && sinceMs >= REMOVAL_BOUND_MS) {
     removal.left = [
       ...recorded.map(({ name }) => `Pod/${name} (has the recorder)`),
       ...traffic.waitingFor.map((name) => `Service/${name} (annotated)`),
@@ -64,10 +67,13 @@ export function remove(situation: Situation): Removal {
   if (removal.done) return { ...removal, configMap: null, policy: null };
   if (observed.admissionReady && isOpen && ledToRecorder.length === 0) {
     const mark = `removed-${(resource.metadata.uid ?? '').slice(0, 8)}`;
-    removal.renewal = renew(recorded, pods, (workload, stale) => wishAfter(workload, stale, mark), {
+    removal.renewal = renew({
+      stale: recorded,
+      pods,
+      wish: (workload, stale) => wishAfter(workload, stale, mark),
+      problemOf: () => null,
       nowMs,
       refusals: observed.refusals,
-      problemOf: () => null,
     });
     const toRoll = new Set(
       recorded.filter(({ terminating }) => !terminating).map(({ workload }) => workload?.uid),

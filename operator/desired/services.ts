@@ -5,10 +5,11 @@
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1';
 import type { Service, ServicePort } from 'kubernetes-types/core/v1';
 import { TARGET_ANNOTATION } from '../naming.ts';
+import type { Observed } from './observed.ts';
 import type { PodFacts } from './pods.ts';
 import type { Ports } from './ports.ts';
 import { exposesServer } from './shapes.ts';
-import { serviceSelects } from './selectors.ts';
+import { overlaps, serviceSelects } from './selectors.ts';
 import { portsNamed } from './named-ports.ts';
 
 /** Whose slices the control plane makes from a Service's selector. */
@@ -34,17 +35,18 @@ export interface ServiceFacts {
   strangers: string[];
 }
 
-/** The Services that lead, or may lead, to these pods, by name. */
+/** The Services that lead to these pods, or led there while there were some, by name. */
 export function servicesOf(
-  services: readonly Service[],
-  slices: readonly EndpointSlice[],
+  { resource, services, endpointSlices }: Observed,
   pods: readonly PodFacts[],
   ports: Ports,
 ): ServiceFacts[] {
+  const ledBefore = ({ annotated, service }: ServiceFacts) =>
+    annotated !== null && pods.length === 0 && overlaps(service.spec?.selector, resource.spec.selector, []);
   return services
     .filter(({ spec }) => spec?.type !== 'ExternalName')
-    .map((service) => factsOf(service, slices, pods, ports))
-    .filter(({ pods, annotated }) => pods.length > 0 || annotated !== null)
+    .map((service) => factsOf(service, endpointSlices, pods, ports))
+    .filter((facts) => facts.pods.length > 0 || ledBefore(facts))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

@@ -4,7 +4,7 @@
  */
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import { ownedName } from '../naming.ts';
-import { type Peers, rememberPeers } from './connections.ts';
+import { type Closing, rememberPeers } from './connections.ts';
 import type { Observed } from './observed.ts';
 import { type PodFacts, podsOf } from './pods.ts';
 import { type Ports, portsOf } from './ports.ts';
@@ -22,9 +22,7 @@ export interface Situation {
   /** The policy that stands under our name. */
   standingPolicy: NetworkPolicy | null;
   otherPolicies: NetworkPolicy[];
-  peers: Peers;
-  /** As in the memory. */
-  closedSinceMs: number | null;
+  closing: Closing;
 }
 
 export function situationOf(observed: Observed): Situation {
@@ -44,7 +42,10 @@ export function situationOf(observed: Observed): Situation {
     portTrouble: found.refusal,
     standingPolicy: standing,
     otherPolicies,
-    closedSinceMs: isClosed ? (memory?.closedSinceMs ?? observed.nowMs) : null,
-    peers: rememberPeers(mine, memory),
+    closing: {
+      peers: rememberPeers(mine, memory),
+      closedSinceMs: isClosed ? (memory?.closedSinceMs ?? observed.nowMs) : null,
+      enforced: resource.status?.enforcedSince !== undefined,
+    },
   };
 }

@@ -28,8 +28,8 @@ export function leadToRecorder(
   ports: Ports,
   closed: boolean,
 ): TrafficPlan {
-  const { resource, services, endpointSlices } = observed;
-  const facts = servicesOf(services, endpointSlices, pods, ports);
+  const { resource, endpointSlices } = observed;
+  const facts = servicesOf(observed, pods, ports);
   if (resource.spec.traffic.mode === 'Relocate') {
     const isRelocated = ({ recorderPort }: PodFacts) => recorderPort === ports.original;
     return leadBack(facts, ({ pods }) => pods.every((pod) => pod.terminating || isRelocated(pod)));

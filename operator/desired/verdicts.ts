@@ -12,6 +12,9 @@ import { directAccess } from './probe.ts';
 import type { Situation } from './situation.ts';
 import { counted, listed, quoted, type Verdict, verdict } from './verdict.ts';
 
+/** Many workloads may be blocked; a status has to stay small (characters). */
+const MAX_MESSAGE = 4_000;
+
 export function verdictsOf(situation: Situation, adoption: Adoption): Verdicts {
   const { observed, pods, lost } = situation;
   const stored = storageHealthy(pods, observed.nowMs);
@@ -50,16 +53,20 @@ function ready(situation: Situation, adoption: Adoption, others: Omit<Verdicts, 
     said.push(verdict('False', 'ApplyRefused', `${refused[0][0]}: ${quoted(refused[0][1])}.`));
   }
   if (pods.length === 0) said.push(verdict('False', 'NoPods', 'The selector matches no pod.'));
-  if (!observed.admissionReady) {
-    said.push(
-      verdict('False', 'AdmissionNotReady', 'Admission does not ask the operator about these pods yet.'),
-    );
-  }
+  // After a start it is not known yet; what is closed stays closed.
+  const admission: Verdict = observed.admissionReady
+    ? verdict('True', 'Ready', '')
+    : verdict(
+        adoption.stage === 'Enforcing' ? 'Unknown' : 'False',
+        'AdmissionNotReady',
+        'Admission does not ask the operator about these pods yet.',
+      );
   const digest = digestOf(observed.resource, adoption.configMap);
   const configuration = configurationTrouble(pods, digest, observed.nowMs);
   const trouble =
     said[0] ??
     firstTrouble([
+      ['Ready', admission],
       ['StorageHealthy', others.StorageHealthy],
       ['RolloutBlocked', others.RolloutBlocked],
       ['SidecarsInjected', others.SidecarsInjected],
@@ -91,7 +98,7 @@ function sidecarsInjected({ observed, pods }: Situation, { bare, former }: Adopt
 }
 
 function directVerdict(situation: Situation, { stage, policy, closes, traffic, refusal }: Adoption): Verdict {
-  const { observed, pods, ports, standingPolicy, otherPolicies, peers, closedSinceMs } = situation;
+  const { observed, pods, ports, standingPolicy, otherPolicies, closing } = situation;
   if (stage !== 'Enforcing' || policy === null || ports === null || !closes) {
     if (stage === 'Pending' || refusal !== null) {
       return verdict('False', 'NotBegun', 'Direct access is open: nothing is recorded yet.');
@@ -120,8 +127,7 @@ function directVerdict(situation: Situation, { stage, policy, closes, traffic, r
     policy,
     standing: standingPolicy,
     otherPolicies,
-    peers,
-    closedSinceMs,
+    closing,
     configurationSigned: isSigned(observed.configMap, observed.sign),
   });
 }
@@ -137,7 +143,7 @@ function blockedBy(blocked: readonly Refusal[]): Verdict {
   if (first === undefined) return verdict('False', 'NotBlocked', 'Nothing keeps pods from being made anew.');
   const { status, reason, message } = verdict('True', first.reason, first.cause);
   const also = more.map(({ reason, cause }) => `Also ${reason}: ${cause}`);
-  return { status, reason, message: [message, ...also].join(' ') };
+  return { status, reason, message: [message, ...also].join(' ').slice(0, MAX_MESSAGE) };
 }
 
 function conflictOf(lost: Situation['lost']): Verdict {

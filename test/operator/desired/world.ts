@@ -297,3 +297,41 @@ export function conditionIn(
   if (found === undefined) throw new Error(`no condition ${type}`);
   return found;
 }
+
+/** The world after another look, at which every recorder says this. */
+export function heard(observed: Observed, changes: Partial<LinkAnswer>): Observed {
+  return looked(observed, ({ link, atMs, dial }) => ({
+    atMs: atMs + 1,
+    dial,
+    link: link.ok ? { ok: true, answer: { ...link.answer, ...changes } } : link,
+  }));
+}
+
+/** The world with every look turned into another. */
+export function looked(observed: Observed, change: (look: Look) => Look): Observed {
+  return { ...observed, looks: new Map([...observed.looks].map(([uid, one]) => [uid, change(one)])) };
+}
+
+/** The world with another resource, of which only these fields differ. */
+export function wanting(observed: Observed, spec: Partial<RecordedMCPServer['spec']>): Observed {
+  const { resource } = observed;
+  return { ...observed, resource: { ...resource, spec: { ...resource.spec, ...spec } } };
+}
+
+export function deleted(observed: Observed, sinceMs = NOW_MS): Observed {
+  const { resource } = observed;
+  const deletionTimestamp = new Date(sinceMs).toISOString();
+  return { ...observed, resource: { ...resource, metadata: { ...resource.metadata, deletionTimestamp } } };
+}
+
+/** A server as it ran before there was a resource: two pods of a workload, a Service by number, and the ConfigMap there already. */
+export function bareWorld(given: Parameters<typeof resource>[1] = {}, of: Partial<Workload> = {}): Observed {
+  const pods = [barePod('github-0'), barePod('github-1')];
+  const observed = world(resource('github', given, { generation: 1 }), {
+    pods,
+    workloads: ownedBy(workload(of), pods),
+    services: [service('github')],
+    endpointSlices: [slice('github', 8080, pods)],
+  });
+  return carriedOut(observed, decide(observed));
+}

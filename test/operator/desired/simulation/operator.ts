@@ -11,6 +11,9 @@ import type { Cluster } from './cluster.ts';
 /** Admission counts as ready so long after it was changed (ms). */
 const ADMISSION_SURE_MS = 1_000;
 
+/** Copies are told of a change at the latest after this (ms). */
+const LATEST_MS = 1_500;
+
 export interface Operator {
   observe(): Observed | null;
   /** @param writes how many are made before it breaks off; all by default. @returns null when the resource is gone */
@@ -21,8 +24,10 @@ export interface Operator {
   readonly lastWrites: string[];
 }
 
-export function createOperator(cluster: Cluster): Operator {
+/** @param isLate whether a copy of some kind of objects has not been told of the newest changes yet */
+export function createOperator(cluster: Cluster, isLate: () => boolean = () => false): Operator {
   const { state } = cluster;
+  const copies = new Map<string, { atMs: number; content: unknown }>();
   let memory: Memory | null = null;
   let lastWrites: string[] = [];
 
@@ -30,27 +35,37 @@ export function createOperator(cluster: Cluster): Operator {
     const { resource } = state;
     if (resource === null) return null;
     const wanted = resource.metadata.deletionTimestamp === undefined;
-    return structuredClone(
-      {
-        resource,
-        nowMs: state.nowMs,
-        settings,
-        siblings: [],
-        pods: state.pods.map(({ pod }) => pod),
-        workloads: cluster.workloadsByPod(),
-        services: state.services,
-        endpointSlices: cluster.slices(),
-        networkPolicies: state.policies,
-        configMap: state.configMap,
-        looks: state.looks,
-        admissionReady:
-          state.admission.on === wanted && state.nowMs - state.admission.sinceMs >= ADMISSION_SURE_MS,
-        refusals: new Map<string, string>(),
-        memory,
-        linkAuthority: AUTHORITY,
-      },
-      {},
-    ) as Omit<Observed, 'sign'> as Observed;
+    return {
+      resource: copyOf('resources', resource),
+      nowMs: state.nowMs,
+      settings,
+      siblings: [],
+      pods: copyOf(
+        'pods',
+        state.pods.map(({ pod }) => pod),
+      ),
+      workloads: copyOf('workloads', cluster.workloadsByPod()),
+      services: copyOf('services', state.services),
+      endpointSlices: copyOf('slices', cluster.slices()),
+      networkPolicies: copyOf('policies', state.policies),
+      configMap: copyOf('configMaps', state.configMap),
+      looks: structuredClone(state.looks),
+      admissionReady:
+        state.admission.on === wanted && state.nowMs - state.admission.sinceMs >= ADMISSION_SURE_MS,
+      refusals: new Map<string, string>(),
+      memory,
+      linkAuthority: AUTHORITY,
+      sign,
+    };
+  }
+
+  /** Objects as the operator's copy of them has them; each kind is told of changes on its own. */
+  function copyOf<T>(kind: string, now: T): T {
+    const copy = copies.get(kind);
+    if (copy !== undefined && isLate() && state.nowMs - copy.atMs <= LATEST_MS) return copy.content as T;
+    const content = structuredClone(now);
+    copies.set(kind, { atMs: state.nowMs, content });
+    return content;
   }
 
   return {
@@ -60,12 +75,13 @@ export function createOperator(cluster: Cluster): Operator {
     },
     restart() {
       memory = null;
+      copies.clear();
       state.looks.clear();
     },
     operate(writes = Number.POSITIVE_INFINITY) {
       const seen = observe();
       if (seen === null) return null;
-      const plan = decide({ ...seen, sign });
+      const plan = decide(seen);
       ({ memory } = plan);
       const steps = writesOf(plan);
       lastWrites = steps.map(([what]) => what);
