@@ -7,7 +7,9 @@ import path from 'node:path';
 import { lineJsonSchema } from '@mcp-recorder/recording/format/line-schema';
 import { configurationJsonSchema } from '../sidecar/config/problems.ts';
 import { apiPage } from './api-page.ts';
+import { chartReadme, crdTemplate } from './chart-files.ts';
 import { cliPage } from './cli-page.ts';
+import { operationsPage } from './operations-page.ts';
 import { resourceTypes } from './resource-types.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -17,6 +19,9 @@ const generated: { path: string; content: () => string | Promise<string> }[] = [
   { path: 'docs/schema/line.schema.json', content: lineJsonSchema },
   { path: 'docs/cli.md', content: cliPage },
   { path: 'docs/api.md', content: apiPage },
+  { path: 'docs/operations.md', content: operationsPage },
+  { path: 'helm/mcp-recorder/templates/crd.yaml', content: crdTemplate },
+  { path: 'helm/mcp-recorder/README.md', content: chartReadme },
   { path: 'operator/api/recorded-mcp-server.ts', content: resourceTypes },
   {
     path: 'docs/schema/configuration.schema.json',

@@ -84,7 +84,7 @@ export function oldestMatching(
   return selecting.sort(byAge)[0] ?? null;
 }
 
-/** The order in which resources have a claim: by creation (RFC 3339 in UTC, as the API server writes it), then by name. */
+/** The order in which resources came: by creation (RFC 3339 in UTC, as the API server writes it), then by name. */
 export function byAge(a: RecordedMCPServer, b: RecordedMCPServer): number {
   return (
     compare(a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? '') ||

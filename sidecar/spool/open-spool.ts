@@ -3,7 +3,6 @@
  * Invariant: the directory is claimed from before the first look at it until the last touch.
  */
 import type { KeyObject } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { PreviousStream } from '@mcp-recorder/recording/format/line';
 import type { Clock } from '@mcp-recorder/recording/format/time';
 import { createAcks } from './acks.ts';
@@ -286,8 +285,7 @@ async function openClaimed(
     },
     setSealAfter: commit.setSealAfter,
     objectBytes: async (object) => object.inMemory ?? (await files.read(object.path)),
-    async drain(deadlineMs) {
-      const late = new AbortController();
+    async drain(enough) {
       const done = finish().then(
         () => true,
         (error: unknown) => {
@@ -295,9 +293,12 @@ async function openClaimed(
           return false;
         },
       );
-      const deadline = pause(deadlineMs, false, { signal: late.signal }).catch(() => false);
-      const clean = await Promise.race([done, deadline]);
-      late.abort();
+      const givenUp = Promise.withResolvers<false>();
+      const giveUp = (): void => givenUp.resolve(false);
+      if (enough.aborted) giveUp();
+      else enough.addEventListener('abort', giveUp);
+      const clean = await Promise.race([done, givenUp.promise]);
+      enough.removeEventListener('abort', giveUp);
       const left = sealer.waiting + holdings.waiting + unsettled + (commit.isOpen() ? 1 : 0);
       const stopping = stop();
       if (clean) await stopping;

@@ -103,7 +103,7 @@ export interface Spool {
   setAckPolicy(policy: AckPolicy): void;
   /**
    * Ends the stream: what was appended is made durable, the last segment is sealed as last, everything is handed to upload.
-   * Resolves when all is confirmed by the store, or `deadlineMs` after the call with what is left in the spool.
+   * Resolves when all is confirmed by the store, or, with what is left in the spool, when `enough` is aborted.
    */
-  drain(deadlineMs: number): Promise<{ uploaded: boolean; left: number }>;
+  drain(enough: AbortSignal): Promise<{ uploaded: boolean; left: number }>;
 }

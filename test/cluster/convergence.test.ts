@@ -5,7 +5,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { deployEverything } from './support/everything-server.ts';
 import { apply, getJson, type KubernetesObject, kubectl, listJson } from './support/kubectl.ts';
 import { freshNamespace } from './support/namespaces.ts';
-import { signalComponent, signalProcesses } from './support/node-processes.ts';
+import { signalComponent, signalContainer } from './support/node-faults.ts';
 import { onCluster } from './support/on-cluster.ts';
 import {
   CREDENTIALS_SECRET,
@@ -50,7 +50,7 @@ onCluster('convergence', () => {
     const holder = await waitFor('there is a leader', leader, { deadlineMs: 30_000 });
     const pods = await release.operatorPods();
     const pod = pods.find(({ metadata }) => holder.includes(metadata.name));
-    await signalProcesses(`POD_NAME=${pod?.metadata.name}`, 'KILL');
+    await signalContainer(OPERATOR_NAMESPACE, pod?.metadata.name ?? '', 'operator', 'SIGKILL');
     await waitForReady(namespace, 'handed-over');
     const hashes = await listJson('replicasets', namespace, 'app=handed-over');
     // The first one and that with the recorder: a leader that goes on does not roll once more.
@@ -60,7 +60,7 @@ onCluster('convergence', () => {
   it('the API server killed in the middle of an adoption does no harm', async () => {
     await deployEverything(namespace, 'restarted-api', { replicas: 2 });
     await apply(recordedServer(namespace, 'restarted-api', 'restarted-api'));
-    await signalComponent('kube-apiserver', 'KILL');
+    await signalComponent('kube-apiserver', 'SIGKILL');
     await waitFor(
       'the API server is back',
       async () => (await kubectl(['get', '--raw', '/readyz'], { mayFail: true })).stdout === 'ok',

@@ -6,7 +6,7 @@ import { type ClientPod, startClientPod } from './support/client-pod.ts';
 import { deployEverything, type EverythingServer } from './support/everything-server.ts';
 import { apply, getJson, kubectl, listJson, type Pod } from './support/kubectl.ts';
 import { freshNamespace } from './support/namespaces.ts';
-import { signalProcesses } from './support/node-processes.ts';
+import { signalContainer } from './support/node-faults.ts';
 import { onCluster } from './support/on-cluster.ts';
 import {
   CREDENTIALS_SECRET,
@@ -97,7 +97,7 @@ onCluster('fail closed', () => {
     const before = restartsOf(pod);
     const calls = await startSteadyCalls(namespace, server.url, 'kill-callers');
     await calls.answers(20);
-    await signalProcesses(`POD_UID=${pod.metadata.uid}`, 'KILL');
+    await signalContainer(namespace, pod.metadata.name, 'mcp-recorder', 'SIGKILL');
     await waitFor(
       'the recorder runs again',
       async () => {

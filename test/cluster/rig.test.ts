@@ -7,10 +7,11 @@ import { deployEverything, type EverythingServer } from './support/everything-se
 import { apply, getJson, kubectl, listJson, logs, type Pod } from './support/kubectl.ts';
 import { deployMinio } from './support/minio-service.ts';
 import { freshNamespace } from './support/namespaces.ts';
+import { signalComponent, signalContainer } from './support/node-faults.ts';
 import { onCluster } from './support/on-cluster.ts';
 import { waitFor } from './support/wait-for.ts';
 
-onCluster('the cluster', () => {
+onCluster('the cluster', ({ isRig }) => {
   let namespace: string;
   let client: ClientPod;
   let server: EverythingServer;
@@ -35,19 +36,35 @@ onCluster('the cluster', () => {
     expect(await logs(namespace, 'deployment/everything', 'server')).toContain('Received MCP POST request');
   });
 
-  it('enforces NetworkPolicies', async () => {
+  it('enforces NetworkPolicies, and not while its enforcement stands still', async () => {
     const [pod] = await listJson<Pod>('pods', namespace, 'app=everything');
-    const ip = pod?.status.podIP ?? '';
-    const outcome = () => client.connect(ip, server.port);
-    expect(await outcome()).toBe('connected');
-    await apply({
+    const outcome = () => client.connect(pod?.status.podIP ?? '', server.port);
+    const closed = async () => (await outcome()) !== 'connected';
+    const policy = {
       apiVersion: 'networking.k8s.io/v1',
       kind: 'NetworkPolicy',
       metadata: { name: 'closed', namespace },
       spec: { podSelector: { matchLabels: server.labels }, policyTypes: ['Ingress'] },
+    };
+    if (isRig) await signalComponent('calico', 'SIGSTOP');
+    await apply(policy);
+    if (isRig) {
+      expect(await outcome()).toBe('connected');
+      await signalComponent('calico', 'SIGCONT');
+    }
+    await waitFor('the policy closes the port', closed, { deadlineMs: 10_000 });
+    await kubectl(['delete', 'networkpolicy', '-n', namespace, 'closed']);
+    await waitFor('the port is open again', async () => !(await closed()), { deadlineMs: 10_000 });
+  });
+
+  it.runIf(isRig)('starts again what was killed: a container, the API server', async () => {
+    await signalContainer(namespace, client.name, 'client', 'SIGKILL');
+    await waitFor('the container was started again', () => restarted(namespace, client.name), {
+      deadlineMs: 20_000,
     });
-    await waitFor('the policy closes the port', async () => (await outcome()) !== 'connected', {
-      deadlineMs: 10_000,
+    await signalComponent('kube-apiserver', 'SIGKILL');
+    await waitFor('the API server answers', async () => (await kubectl(['get', '--raw', '/readyz'])).stdout, {
+      deadlineMs: 20_000,
     });
   });
 
@@ -67,3 +84,9 @@ onCluster('the cluster', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('No recording in s3://recordings/none')]);
   });
 });
+
+async function restarted(namespace: string, pod: string): Promise<boolean> {
+  const { status } = await getJson<Pod>('pod', pod, namespace);
+  const [container] = status.containerStatuses ?? [];
+  return container?.restartCount === 1 && container.ready;
+}

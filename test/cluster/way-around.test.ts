@@ -7,7 +7,7 @@ import { type ClientPod, startClientPod } from './support/client-pod.ts';
 import { deployEverything, type EverythingServer } from './support/everything-server.ts';
 import { apply, getJson, inPod, type KubernetesObject, kubectl, type Pod } from './support/kubectl.ts';
 import { freshNamespace } from './support/namespaces.ts';
-import { signalComponent, signalProcesses } from './support/node-processes.ts';
+import { signalComponent, signalContainer } from './support/node-faults.ts';
 import { onCluster } from './support/on-cluster.ts';
 import { forwardPort } from './support/port-forward.ts';
 import {
@@ -309,9 +309,10 @@ onCluster('the way around the recorder', () => {
     });
 
     it('enforcement off while the policy comes: the dial finds it', async () => {
-      const operators = (await release.operatorPods()).map(({ metadata }) => `POD_NAME=${metadata.name}`);
+      const operators = (await release.operatorPods()).map(({ metadata }) => metadata.name);
       const openPolicy = '{"spec":{"ingress":[{}]}}';
-      for (const operator of operators) await signalProcesses(operator, 'STOP');
+      for (const operator of operators)
+        await signalContainer(OPERATOR_NAMESPACE, operator, 'operator', 'SIGSTOP');
       try {
         await kubectl([
           'patch',
@@ -329,26 +330,24 @@ onCluster('the way around the recorder', () => {
           async () => (await open(clients[0] as ClientPod, ip, server.port)) === 'connected',
           { deadlineMs: 10_000 },
         );
-        await signalComponent('calico', 'STOP');
+        await signalComponent('calico', 'SIGSTOP');
       } finally {
-        for (const operator of operators) await signalProcesses(operator, 'CONT');
+        for (const operator of operators)
+          await signalContainer(OPERATOR_NAMESPACE, operator, 'operator', 'SIGCONT');
       }
       try {
         await flipsTo('False', 'DirectConnectionSucceeded');
       } finally {
-        await signalComponent('calico', 'CONT');
+        await signalComponent('calico', 'SIGCONT');
       }
       await blocked();
       expect(await open(clients[0] as ClientPod, ip, server.port)).not.toBe('connected');
     });
   });
-});
 
-onCluster('a server that does not listen', () => {
-  it('is unknown, not blocked, and says so', async () => {
-    const release = await installRelease();
-    const namespace = await freshNamespace('silent');
-    await release.minio.writeSecret(namespace, CREDENTIALS_SECRET);
+  it('of a server that does not listen is unknown, not blocked', async () => {
+    const quiet = await freshNamespace('silent');
+    await release.minio.writeSecret(quiet, CREDENTIALS_SECRET);
     const script = `
       const fs = require('fs');
       const server = require('http').createServer((q, r) => r.end('{}'));
@@ -359,7 +358,7 @@ onCluster('a server that does not listen', () => {
         if (!wanted && listens) { server.close(); server.closeAllConnections(); }
         listens = wanted;
       }, 100);`;
-    await deployEverything(namespace, 'silent', {
+    await deployEverything(quiet, 'silent', {
       replicas: 1,
       container: {
         command: ['node', '-e', script],
@@ -367,18 +366,18 @@ onCluster('a server that does not listen', () => {
         securityContext: { allowPrivilegeEscalation: false },
       },
     });
-    await apply(recordedServer(namespace, 'silent', 'silent'));
-    await waitForReady(namespace, 'silent');
-    const [pod] = (await livingPods(namespace, 'silent')) as [Pod];
-    await inPod(namespace, pod.metadata.name, 'server', ['touch', '/tmp/silent']);
+    await apply(recordedServer(quiet, 'silent', 'silent'));
+    await waitForReady(quiet, 'silent');
+    const [pod] = (await livingPods(quiet, 'silent')) as [Pod];
+    await inPod(quiet, pod.metadata.name, 'server', ['touch', '/tmp/silent']);
     await waitForCondition(
-      namespace,
+      quiet,
       'silent',
       'DirectAccessBlocked',
       { status: 'Unknown', reason: 'ServerNotListening' },
       FLIP_MS,
     );
-    await inPod(namespace, pod.metadata.name, 'server', ['rm', '/tmp/silent']);
-    await waitForReady(namespace, 'silent', HEAL_MS);
+    await inPod(quiet, pod.metadata.name, 'server', ['rm', '/tmp/silent']);
+    await waitForReady(quiet, 'silent', HEAL_MS);
   });
 });

@@ -41,7 +41,7 @@ test('segments are opened with the digest of the last change before them', async
   await change('sha256:1', 'sha256:2');
   await change('sha256:2', 'sha256:3');
   await fill();
-  await spool.drain(5000);
+  await spool.drain(AbortSignal.timeout(5000));
   expect(await story(store)).toEqual([
     'open sha256:0',
     'sha256:0 to sha256:1',
@@ -61,7 +61,7 @@ test('a change whose line was lost with its sync is none until its line is writt
   expect((await Promise.all(both)).map((error) => error?.code)).toEqual(['sync_failed', 'sync_failed']);
   await eventually(async () => (await append([tail('goes on')])) === null, { withinMs: 5_000 });
   await change('sha256:1', 'sha256:2');
-  await spool.drain(5000);
+  await spool.drain(AbortSignal.timeout(5000));
   expect(await story(store)).toEqual([
     'open sha256:0',
     'sha256:0 to sha256:1',

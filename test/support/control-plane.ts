@@ -81,12 +81,18 @@ interface Crd extends KubeObject {
   };
 }
 
-/** @param options.apiServerArgs added to the API server's own */
-export async function startControlPlane(options: { apiServerArgs?: string[] } = {}): Promise<ControlPlane> {
+export interface ControlPlaneOptions {
+  /** Added to the API server's own. */
+  apiServerArgs?: string[];
+  /** Pods get their service account, with its token, as in a cluster; whoever makes pods makes the account first, for no controller does. */
+  serviceAccounts?: boolean;
+}
+
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const programs = { etcd: rigProgram('etcd'), apiServer: rigProgram('kube-apiserver') };
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'mcp-recorder-kube-'));
   try {
-    return await startIn(folder, programs, options.apiServerArgs ?? []);
+    return await startIn(folder, programs, options);
   } catch (error) {
     await fs.rm(folder, { recursive: true, force: true });
     throw error;
@@ -96,7 +102,7 @@ export async function startControlPlane(options: { apiServerArgs?: string[] } = 
 async function startIn(
   folder: string,
   programs: { etcd: string; apiServer: string },
-  extra: string[],
+  { apiServerArgs: extra = [], serviceAccounts = false }: ControlPlaneOptions,
 ): Promise<ControlPlane> {
   const [etcdPort, peerPort, port] = [await steadyPort(), await steadyPort(), await steadyPort()];
   const etcdOrigin = `http://127.0.0.1:${etcdPort}`;
@@ -134,8 +140,7 @@ async function startIn(
     `--service-account-key-file=${file('accounts.key')}`,
     `--service-account-signing-key-file=${file('accounts.key')}`,
     '--authorization-mode=RBAC',
-    // Pods could not be created: no controller makes the service accounts.
-    '--disable-admission-plugins=ServiceAccount',
+    ...(serviceAccounts ? [] : ['--disable-admission-plugins=ServiceAccount']),
     '--allow-privileged',
     ...extra,
   ];

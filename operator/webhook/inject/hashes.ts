@@ -1,13 +1,13 @@
 /**
  * Owns the digests that tell a pod with today's recorder from one with yesterday's.
- * Invariant: a digest changes when, and only when, something changes that a new pod would be made with; what the recorder reloads by itself is in neither.
+ * Invariant: a digest changes when, and only when, something changes that takes another pod: what shapes it, or what its recorder reads at its
+ * start only. What the recorder reloads while it runs is in neither.
  */
 import type { RecordedMCPServer } from '../../api/recorded-mcp-server.ts';
 import { digestOf } from '../../desired/canonical-json.ts';
 import type { Settings } from '../../settings.ts';
-import { credentialsSecret } from './storage.ts';
 
-/** Raised when this version makes another pod of the same resource and settings. */
+/** Raised when this version makes another pod of the same resource and settings; recorded pods are then outdated, and stay. */
 const SHAPE = 1;
 
 export interface InjectionHashes {
@@ -19,27 +19,21 @@ export interface InjectionHashes {
 
 export function injectionHashes(resource: RecordedMCPServer, settings: Settings): InjectionHashes {
   const { server, storage, traffic, recording } = resource.spec;
-  const { image, imagePullPolicy, imagePullSecrets, ports, uid, resources, drainSeconds } = settings.sidecar;
-  const { mode, relocate } = traffic;
+  const { cluster, sidecar, stores } = settings;
   return {
     resource: digestOf({
       server,
-      mode,
-      relocate,
-      spool: recording.spool.sizeLimit,
-      store: storage.store,
-      credentials: storage.s3?.credentialsSecretRef?.name,
+      storage,
+      mode: traffic.mode,
+      relocate: traffic.relocate,
+      commit: recording.commit,
+      spool: recording.spool,
     }),
     settings: digestOf({
       shape: SHAPE,
-      image,
-      imagePullPolicy,
-      imagePullSecrets,
-      ports,
-      uid,
-      resources,
-      drainSeconds,
-      credentials: storage.store === undefined ? null : credentialsSecret(resource, settings),
+      cluster,
+      sidecar,
+      store: storage.store === undefined ? undefined : stores[storage.store],
     }),
   };
 }

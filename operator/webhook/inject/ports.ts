@@ -67,7 +67,8 @@ function namesOf(container: Container, port: number): string[] {
     .flatMap(({ name }) => (name === undefined ? [] : [name]));
 }
 
-function withoutName({ name: _, ...rest }: ContainerPort): ContainerPort {
+function withoutName(port: ContainerPort): ContainerPort {
+  const { name: _, ...rest } = port;
   return rest;
 }
 

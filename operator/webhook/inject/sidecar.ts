@@ -1,13 +1,16 @@
 /**
  * Owns the recorder's container: a native sidecar that needs no right of the pod's and shares nothing with its other containers.
  * Invariant: it passes Pod Security `restricted`; every field that the API server would fill in is written out, so that an injection that is
- * done again after that changes nothing.
+ * done again after that changes nothing. It has no token for the API: the API server adds one to every container and then asks the webhook
+ * once more, where the recorder is made anew.
  */
 import type { Container, ContainerPort, EnvVar, Pod, Probe } from 'kubernetes-types/core/v1';
 import { PORT_NAMES, SIDECAR_CONTAINER } from '../../naming.ts';
 import type { Injection } from './injection.ts';
 import { credentialsSecret, podIdentity, resourcesOf, volumesOf } from './storage.ts';
 import { drainHook } from './termination.ts';
+
+const DRAIN_PATH = 'MCP_RECORDER_DRAIN_PATH';
 
 /**
  * @param pod without the recorder
@@ -69,6 +72,13 @@ export function sidecarContainer(
   };
 }
 
+/** The drain path of a recorder that is there already. */
+export function drainPathOf(pod: Pod): string | null {
+  const sidecar = pod.spec?.initContainers?.find(({ name }) => name === SIDECAR_CONTAINER);
+  const path = sidecar?.env?.find(({ name }) => name === DRAIN_PATH)?.value;
+  return path !== undefined && /^\/drain\/[0-9a-f]{32}$/.test(path) ? path : null;
+}
+
 function tcpPort(name: string, containerPort: number): ContainerPort {
   return { name, containerPort, protocol: 'TCP' };
 }
@@ -89,7 +99,7 @@ function environment({ resource, settings, configKeys, drainPath, sessionKey }: 
     { name: 'MCP_RECORDER_SERVER', value: resource.metadata.name ?? '' },
     { name: 'MCP_RECORDER_IMAGE', value: settings.sidecar.image },
     { name: 'MCP_RECORDER_CONFIG_KEYS', value: configKeys.join(',') },
-    { name: 'MCP_RECORDER_DRAIN_PATH', value: drainPath },
+    { name: DRAIN_PATH, value: drainPath },
     { name: 'MCP_RECORDER_SESSION_KEY', value: sessionKey },
   ];
 }

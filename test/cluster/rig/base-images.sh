@@ -16,7 +16,7 @@ if ! is_current image-pause "$here/tools/kube/pause/main.go" "$here/mkimage"; th
   now_current image-pause
 fi
 
-if ! is_current image-coredns "$RIG_CACHE/stamp/coredns" "$here/mkimage"; then
+if ! is_current image-coredns "$here/mkimage" - <<<"$(cat "$RIG_CACHE/stamp/coredns" 2>/dev/null)"; then
   mkdir -p "$rootfs/coredns"
   cp "$RIG_CACHE/bin/coredns" "$rootfs/coredns/"
   base_image coredns "$rootfs/coredns" '{"Entrypoint":["/coredns"]}' images
@@ -54,17 +54,20 @@ node_rootfs() { # folder
   echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 }
 node_config='{"Entrypoint":["/usr/bin/node"],"Env":["PATH=/usr/bin:/bin","HOME=/tmp"],"WorkingDir":"/app","User":"1000:1000"}'
-# Only for the build stages of Dockerfiles: with npm, and as root.
+# Only for the build stages of Dockerfiles: as root, with an npm that knows this machine's registry and authorities.
 NPM_VERSION=11.19.1
+npm_settings="registry=$(cd "$REPOSITORY" && npm config get registry)
+cafile=/etc/ssl/certs/ca-certificates.crt"
 builder_config='{"Entrypoint":["/usr/bin/node"],"Env":["PATH=/usr/bin:/bin","HOME=/root"],"WorkingDir":"/app"}'
 
-if ! is_current image-node26 "$here/base-images.sh" "$here/mkimage" "$REPOSITORY/node_modules/node/package.json"; then
+if ! is_current image-node26 "$here/base-images.sh" "$here/mkimage" "$REPOSITORY/node_modules/node/package.json" - <<<"$npm_settings"; then
   node_rootfs "$rootfs/node"
   base_image node26 "$rootfs/node" "$node_config" images
   (cd "$rootfs" && npm pack --silent "npm@$NPM_VERSION" >/dev/null && tar xzf "npm-$NPM_VERSION.tgz")
   mkdir -p "$rootfs/node/usr/lib/node_modules" "$rootfs/node/root"
   mv "$rootfs/package" "$rootfs/node/usr/lib/node_modules/npm"
   for name in npm npx; do ln -s "../lib/node_modules/npm/bin/$name-cli.js" "$rootfs/node/usr/bin/$name"; done
+  echo "$npm_settings" >"$rootfs/node/usr/lib/node_modules/npm/npmrc"
   base_image node26-build "$rootfs/node" "$builder_config" images-extra
   now_current image-node26
 fi

@@ -13,11 +13,17 @@ const UP_MS = 35 * 60_000;
 /** Dumps of one suite: the first failures tell, the later ones follow from them. */
 const DUMPS = 3;
 
+export interface ClusterTraits {
+  /** The cluster is the rig: its node can be reached behind Kubernetes' back (`node-faults.ts`). */
+  isRig: boolean;
+}
+
 /** As `describe`, for tests that need a cluster. */
-export function onCluster(name: string, tests: () => void): void {
+export function onCluster(name: string, tests: (traits: ClusterTraits) => void): void {
   const cluster = inject('cluster');
+  const traits = { isRig: cluster.kind !== 'given' };
   if (cluster.kind === 'none' && !cluster.isFault && !process.env['CI']) {
-    describe.skip(`${name}: skipped. ${cluster.why}`, tests);
+    describe.skip(`${name}: skipped. ${cluster.why}`, () => tests(traits));
     return;
   }
   describe(name, () => {
@@ -42,6 +48,6 @@ export function onCluster(name: string, tests: () => void): void {
       if (begun === 0) await dump(`${name}: before its first test`);
       await removeNamespaces();
     }, 120_000);
-    tests();
+    tests(traits);
   });
 }

@@ -3,7 +3,7 @@
  */
 import path from 'node:path';
 import fc from 'fast-check';
-import type { Container, Pod, Probe } from 'kubernetes-types/core/v1';
+import type { Container, Pod, Probe, Volume } from 'kubernetes-types/core/v1';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RecordedMCPServer } from '../../../operator/api/recorded-mcp-server.ts';
@@ -65,6 +65,12 @@ function refusal(pod: Pod, given: Injection): string {
   return result.ok ? 'not refused' : result.refused;
 }
 
+const serverOf = (pod: Pod): Container => {
+  const [server] = pod.spec?.containers ?? [];
+  if (server === undefined) throw new Error('the pod has no container');
+  return server;
+};
+
 const sidecarOf = (pod: Pod): Container => {
   const found = pod.spec?.initContainers?.find(({ name }) => name === 'mcp-recorder');
   if (found === undefined) throw new Error('the pod has no recorder');
@@ -108,7 +114,7 @@ describe('the flags', () => {
 
   const hook = (command: string[]) => {
     const pod = podFrom('own-prestop');
-    const container = pod.spec?.containers[0] as Container;
+    const container = serverOf(pod);
     container.lifecycle = { preStop: { exec: { command } } };
     return injected(pod, injection(resource('files-mcp'))).flags;
   };
@@ -126,12 +132,31 @@ describe('the flags', () => {
     expect(hook(command)).toEqual(flags);
   });
 
-  it('tell that the server reads the credentials of the recorder', () => {
+  it.each<[string, (pod: Pod) => void]>([
+    ['by all its variables', (pod) => (serverOf(pod).envFrom = [{ secretRef: { name: 'recorder-s3' } }])],
+    [
+      'by one variable',
+      (pod) =>
+        serverOf(pod).env?.push({
+          name: 'KEY',
+          valueFrom: { secretKeyRef: { name: 'recorder-s3', key: 'accessKeyId' } },
+        }),
+    ],
+    ['by a volume', (pod) => mount(pod, { name: 'keys', secret: { secretName: 'recorder-s3' } })],
+    [
+      'by a part of a volume',
+      (pod) => mount(pod, { name: 'keys', projected: { sources: [{ secret: { name: 'recorder-s3' } }] } }),
+    ],
+  ])('tell that the server reads the credentials of the recorder, %s', (_, edit) => {
     const pod = podFrom('deployment');
-    const container = pod.spec?.containers[0] as Container;
-    container.envFrom = [{ secretRef: { name: 'recorder-s3' } }];
+    edit(pod);
     expect(injected(pod, injection(resource('github-mcp'))).flags).toContain('credentialsShared');
   });
+
+  const mount = (pod: Pod, volume: Volume) => {
+    if (pod.spec !== undefined) pod.spec.volumes = [volume];
+    serverOf(pod).volumeMounts = [{ name: volume.name, mountPath: '/keys' }];
+  };
 });
 
 describe('a pod is refused', () => {
@@ -140,7 +165,7 @@ describe('a pod is refused', () => {
     if (pod.spec !== undefined) edit(pod.spec, pod);
     return refusal(pod, injection(of));
   };
-  const first = (spec: NonNullable<Pod['spec']>) => spec.containers[0] as Container;
+  const first = (spec: NonNullable<Pod['spec']>) => serverOf({ spec });
 
   it('with a message that names the resource and says what to do', () => {
     expect(
@@ -279,7 +304,7 @@ describe('a pod is refused', () => {
     );
     expect(refusal(podFrom('relocate'), injection(to(9081)))).toContain('status port');
     const pod = podFrom('relocate');
-    (pod.spec?.containers[0] as Container).readinessProbe = { grpc: { port: 80 } };
+    serverOf(pod).readinessProbe = { grpc: { port: 80 } };
     expect(refusal(pod, injection(to(18_080)))).toContain('gRPC probe on port 80');
   });
 });
@@ -301,7 +326,7 @@ describe('a pod that claims to be recorded', () => {
   it('does not gain a mount of the recorder by it', () => {
     const given = injection(resource('github-mcp'));
     const copy = injected(podFrom('deployment'), given).pod;
-    (copy.spec?.containers[0] as Container).volumeMounts = [{ name: 'mcp-recorder-spool', mountPath: '/x' }];
+    serverOf(copy).volumeMounts = [{ name: 'mcp-recorder-spool', mountPath: '/x' }];
     expect(refusal(copy, given)).toContain('mounts "mcp-recorder-spool"');
   });
 
@@ -318,13 +343,70 @@ describe('a pod that claims to be recorded', () => {
   it('keeps what another webhook wrote after us', () => {
     const given = injection(resource('github-mcp'));
     const once = injected(podFrom('deployment'), given).pod;
-    const server = once.spec?.containers[0] as Container;
+    const server = serverOf(once);
     const probe: Probe = { httpGet: { path: '/app-health/server/readyz', port: 15_020 } };
     server.readinessProbe = probe;
     const twice = injected(once, given).pod;
     expect(twice.spec?.containers[0]?.readinessProbe).toEqual(probe);
     expect(twice.spec?.containers[0]?.livenessProbe?.httpGet?.port).toBe(8080);
     expect(twice.spec?.terminationGracePeriodSeconds).toBe(60);
+  });
+});
+
+describe('a relocated server', () => {
+  const to = (port: number) =>
+    injection(
+      resource('everything-mcp', {
+        server: { port },
+        traffic: {
+          mode: 'Relocate',
+          relocate: { port: 18_080, env: [{ name: 'HOST', value: '127.0.0.1' }] },
+        },
+      }),
+    );
+  const onPort = (containerPort: number) => {
+    const pod = podFrom('relocate');
+    serverOf(pod).ports = [{ containerPort }];
+    return pod;
+  };
+
+  it('needs a right of the network namespace for a low port, and keeps what the pod says of it', () => {
+    const name = 'net.ipv4.ip_unprivileged_port_start';
+    const sysctls = (pod: Pod, port: number) => injected(pod, to(port)).pod.spec?.securityContext?.sysctls;
+    expect(sysctls(onPort(80), 80)).toEqual([{ name, value: '0' }]);
+    expect(sysctls(onPort(8080), 8080)).toBeUndefined();
+    const pod = onPort(80);
+    if (pod.spec !== undefined) pod.spec.securityContext = { sysctls: [{ name, value: '80' }] };
+    expect(sysctls(pod, 80)).toEqual([{ name, value: '80' }]);
+  });
+
+  it('keeps a variable that another webhook wrote after us until it is told its address again', () => {
+    const once = injected(onPort(8080), to(8080)).pod;
+    const variable = serverOf(once).env?.find(({ name }) => name === 'HOST');
+    if (variable !== undefined) variable.value = '::1';
+    expect(serverOf(strip(once)).env).toContainEqual({ name: 'HOST', value: '::1' });
+    expect(serverOf(injected(once, to(8080)).pod).env).toContainEqual({ name: 'HOST', value: '127.0.0.1' });
+  });
+});
+
+describe('init containers', () => {
+  it('that have ended when the server runs may use what it uses', () => {
+    const pod = podFrom('deployment');
+    const ports = [
+      { name: 'http', containerPort: 80 },
+      { containerPort: 8080, hostPort: 8080 },
+    ];
+    if (pod.spec !== undefined) pod.spec.initContainers = [{ name: 'early', image: 'x', ports }];
+    const made = injected(pod, injection(resource('github-mcp'))).pod;
+    expect(made.spec?.initContainers?.[0]?.ports).toEqual(ports);
+  });
+});
+
+describe('the identity of the pod', () => {
+  it('is not the recorder’s where the store has a Secret', () => {
+    const sidecar = sidecarOf(injected(podFrom('pod-identity'), injection(resource('s3-mcp'))).pod);
+    expect(sidecar.env?.filter(({ name }) => name.startsWith('AWS_'))).toEqual([]);
+    expect(sidecar.volumeMounts?.map(({ name }) => name)).not.toContain('aws-iam-token');
   });
 });
 

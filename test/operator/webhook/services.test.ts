@@ -22,6 +22,11 @@ function service(ports: ServicePort[], annotations: Record<string, string> = {})
   };
 }
 
+/** As its user would, by hand. */
+function pointAt(given: Service, targetPort: number): void {
+  for (const port of given.spec?.ports ?? []) port.targetPort = targetPort;
+}
+
 const toRecorder: Retargeting = { target: 'recorder', serverPort: 8080, recorderPorts: [9080] };
 const toServer: Retargeting = { ...toRecorder, target: 'server' };
 const targets = (given: Service) => given.spec?.ports?.map(({ targetPort }) => targetPort);
@@ -56,7 +61,7 @@ describe('a Service that should lead to the recorder', () => {
     const once = retarget(service([{ port: 80, targetPort: 8080 }]), toRecorder);
     expect(retarget(once, toRecorder)).toEqual(once);
     const applied = structuredClone(once);
-    (applied.spec?.ports?.[0] as ServicePort).targetPort = 8080;
+    pointAt(applied, 8080);
     expect(retarget(applied, toRecorder)).toEqual(once);
   });
 
@@ -67,7 +72,7 @@ describe('a Service that should lead to the recorder', () => {
 
   it('follows its user to another port of the server, and forgets the one before', () => {
     const once = retarget(service([{ port: 80, targetPort: 8080 }]), toRecorder);
-    (once.spec?.ports?.[0] as ServicePort).targetPort = 8000;
+    pointAt(once, 8000);
     const moved = retarget(once, { ...toRecorder, serverPort: 8000 });
     expect(targets(moved)).toEqual([9080]);
     expect(originals(moved)).toEqual({ '80/TCP': 8000 });
@@ -75,7 +80,7 @@ describe('a Service that should lead to the recorder', () => {
 
   it('lets its user point it elsewhere, and believes no stale entry then', () => {
     const once = retarget(service([{ port: 80, targetPort: 8080 }]), toRecorder);
-    (once.spec?.ports?.[0] as ServicePort).targetPort = 9100;
+    pointAt(once, 9100);
     const elsewhere = retarget(once, toRecorder);
     expect(targets(elsewhere)).toEqual([9100]);
     expect(originals(elsewhere)).toBeNull();
@@ -139,8 +144,8 @@ describe('any Service', () => {
         const there = retarget(given, toRecorder);
         expect(retarget(there, toRecorder)).toEqual(there);
         expect(retarget(there, toServer)).toEqual(given);
-        const without = there.spec?.ports?.map(({ targetPort: _, ...rest }) => rest);
-        expect(without).toEqual(ports.map(({ targetPort: _, ...rest }) => rest));
+        const others = (list: ServicePort[] = []) => list.map((one) => ({ ...one, targetPort: null }));
+        expect(others(there.spec?.ports)).toEqual(others(ports));
       }),
     );
   });
@@ -206,6 +211,13 @@ describe('the decision', () => {
     expect(port({ ...at(null), status: { serverPort: 7001 } }, [pod])).toBe(7001);
     expect(port(at(null), [pod])).toBe(8080);
     expect(port(at(null), nobody)).toBeNull();
+  });
+
+  it('does not take the port of a relocated server for that of a recorder', () => {
+    const relocate = { traffic: { mode: 'Relocate' as const, relocate: { port: 18_080, args: ['x'] } } };
+    const recorded = inject(pod, injection(at(null, relocate)));
+    if (!recorded.ok) throw new Error(recorded.refused);
+    expect(decide(asked('recorder'), [at(null)], [recorded.pod])?.recorderPorts).toEqual([9080]);
   });
 
   it('knows recorders that listen where the settings of before had them', () => {
