@@ -35,6 +35,8 @@ export interface Recorder {
   readonly stream: string;
   readonly listenAddress: Address;
   readonly statusAddress: Address;
+  /** Lines of the recording so far. */
+  readonly lines: number;
   /**
    * Takes over of another configuration what can be taken over while it runs, and states that in the recording.
    * @param signedBy whose signature it bears, as `config` lines give it
@@ -279,6 +281,9 @@ export async function startRecorder(
     stream,
     listenAddress: listener.address,
     statusAddress: status.address,
+    get lines() {
+      return spool.status().watermarks.appended;
+    },
     reconfigure,
     refuseConfiguration,
     drain(hurried = false) {
