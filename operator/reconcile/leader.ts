@@ -84,10 +84,7 @@ export function startLeading(parts: LeaderParts): Leader {
     written,
     admission,
     identity: identity.current,
-    changed(key) {
-      affect(key);
-      queue.addAfter(key, FOLLOWED_MS);
-    },
+    changed: (key) => affectLater(key, FOLLOWED_MS),
     log,
   });
   const resources = createResourceReconciler({
@@ -138,6 +135,16 @@ export function startLeading(parts: LeaderParts): Leader {
     queue.addAfter(key, Math.max(GATHER_MS, PACE_MS - sinceMs));
   }
 
+  /** A time of its own: what else calls for the key meanwhile comes too early. */
+  function affectLater(key: string, ms: number): void {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      affect(key);
+    }, ms);
+    timers.add(timer);
+  }
+
+  const timers = new Set<NodeJS.Timeout>();
   let closed = false;
   const ends: (() => void)[] = [];
   async function begin(): Promise<void> {
@@ -174,6 +181,7 @@ export function startLeading(parts: LeaderParts): Leader {
     async close() {
       closed = true;
       for (const end of ends) end();
+      for (const timer of timers) clearTimeout(timer);
       await Promise.all([queue.close(), looks.stop()]);
       await Promise.all([closeAll(copies), ...Object.values(clusterCopies).map((copy) => copy.close())]);
     },

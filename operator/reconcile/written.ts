@@ -3,11 +3,12 @@
  * Invariant: an object that anybody else touched since counts as not written; forgetting costs one more request, never a wrong object.
  */
 import { hash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../kube/resource.ts';
 
 export interface Written {
   /**
-   * Whether the object stands as it was last written.
+   * Whether the object stands as it is wanted, by its content, or as it was last written.
    * @param id names it: kind, namespace, name
    * @param live our copy of it; undefined when the copy has none
    */
@@ -32,6 +33,7 @@ export function createWritten(nowMs: () => number): Written {
   >();
   return {
     stands(id, wanted, live) {
+      if (live !== undefined && isAsWanted(wanted, live)) return true;
       const entry = known.get(id);
       if (entry?.digest !== digestOf(wanted)) return false;
       const version = live?.metadata.resourceVersion;
@@ -44,6 +46,27 @@ export function createWritten(nowMs: () => number): Written {
     },
     forget: (id) => void known.delete(id),
   };
+}
+
+/**
+ * Whether an object has exactly the content that is wanted, and our labels and owners among its own. The API server's defaults make a difference
+ * here: then memory tells.
+ */
+function isAsWanted(wanted: object, live: Readonly<KubeObject>): boolean {
+  const { metadata: wantedMeta, ...content } = JSON.parse(JSON.stringify(wanted)) as Partial<KubeObject>;
+  const { metadata, status: _, ...liveContent } = live as Readonly<KubeObject> & { status?: unknown };
+  const { labels = {}, annotations = {}, ownerReferences } = wantedMeta ?? {};
+  return (
+    wantedMeta?.name === metadata.name &&
+    isDeepStrictEqual(content, liveContent) &&
+    isPartOf(labels, metadata.labels) &&
+    isPartOf(annotations, metadata.annotations) &&
+    isDeepStrictEqual(ownerReferences, metadata.ownerReferences)
+  );
+}
+
+function isPartOf(wanted: Record<string, string>, live: Record<string, string> | undefined): boolean {
+  return Object.entries(wanted).every(([name, value]) => live?.[name] === value);
 }
 
 function digestOf(wanted: object): string {

@@ -4,7 +4,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { startClientPod } from './support/client-pod.ts';
 import { deployEverything } from './support/everything-server.ts';
-import { apply, kubectl, type Pod } from './support/kubectl.ts';
+import { apply, kubectl, type Pod, rolledOut } from './support/kubectl.ts';
 import { freshNamespace } from './support/namespaces.ts';
 import { onCluster } from './support/on-cluster.ts';
 import {
@@ -100,9 +100,15 @@ onCluster('adoption', () => {
       }),
     );
     await waitForReady(namespace, 'relocated');
+    // Ready speaks of the pods that there are: the last one may still be on its way.
+    await rolledOut(namespace, server.workload);
     const outside = await startClientPod(namespace, 'outside-relocated');
     const url = `http://relocated-0.relocated.${namespace}.svc.cluster.local:${server.port}/mcp`;
-    const answer = await outside.callTool(url, 'echo', { message: 'by the pod’s own name' });
+    const answer = await waitFor(
+      'the name is known',
+      () => outside.callTool(url, 'echo', { message: 'by the pod’s own name' }),
+      { deadlineMs: 40_000 },
+    );
     expect(answer.content).toEqual([{ type: 'text', text: 'Echo: by the pod’s own name' }]);
     for (const pod of await livingPods(namespace, 'relocated')) {
       expect(await outside.connect(podIp(pod), 18080)).not.toBe('connected');

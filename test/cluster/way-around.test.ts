@@ -344,13 +344,10 @@ onCluster('the way around the recorder', () => {
       expect(await open(clients[0] as ClientPod, ip, server.port)).not.toBe('connected');
     });
   });
-});
 
-onCluster('a server that does not listen', () => {
-  it('is unknown, not blocked, and says so', async () => {
-    const release = await installRelease();
-    const namespace = await freshNamespace('silent');
-    await release.minio.writeSecret(namespace, CREDENTIALS_SECRET);
+  it('of a server that does not listen is unknown, not blocked', async () => {
+    const quiet = await freshNamespace('silent');
+    await release.minio.writeSecret(quiet, CREDENTIALS_SECRET);
     const script = `
       const fs = require('fs');
       const server = require('http').createServer((q, r) => r.end('{}'));
@@ -361,7 +358,7 @@ onCluster('a server that does not listen', () => {
         if (!wanted && listens) { server.close(); server.closeAllConnections(); }
         listens = wanted;
       }, 100);`;
-    await deployEverything(namespace, 'silent', {
+    await deployEverything(quiet, 'silent', {
       replicas: 1,
       container: {
         command: ['node', '-e', script],
@@ -369,18 +366,18 @@ onCluster('a server that does not listen', () => {
         securityContext: { allowPrivilegeEscalation: false },
       },
     });
-    await apply(recordedServer(namespace, 'silent', 'silent'));
-    await waitForReady(namespace, 'silent');
-    const [pod] = (await livingPods(namespace, 'silent')) as [Pod];
-    await inPod(namespace, pod.metadata.name, 'server', ['touch', '/tmp/silent']);
+    await apply(recordedServer(quiet, 'silent', 'silent'));
+    await waitForReady(quiet, 'silent');
+    const [pod] = (await livingPods(quiet, 'silent')) as [Pod];
+    await inPod(quiet, pod.metadata.name, 'server', ['touch', '/tmp/silent']);
     await waitForCondition(
-      namespace,
+      quiet,
       'silent',
       'DirectAccessBlocked',
       { status: 'Unknown', reason: 'ServerNotListening' },
       FLIP_MS,
     );
-    await inPod(namespace, pod.metadata.name, 'server', ['rm', '/tmp/silent']);
-    await waitForReady(namespace, 'silent', HEAL_MS);
+    await inPod(quiet, pod.metadata.name, 'server', ['rm', '/tmp/silent']);
+    await waitForReady(quiet, 'silent', HEAL_MS);
   });
 });

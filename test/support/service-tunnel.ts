@@ -38,17 +38,7 @@ export async function openServiceTunnel(): Promise<ServiceTunnel> {
     open.add(client);
     client.on('error', () => {});
     client.on('close', () => open.delete(client));
-    void reach(backends).then((backend) => {
-      if (backend === null) {
-        client.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
-        return;
-      }
-      backend.on('error', () => client.destroy());
-      backend.on('close', () => client.destroy());
-      client.on('close', () => backend.destroy());
-      client.write('HTTP/1.1 200 OK\r\n\r\n');
-      client.pipe(backend).pipe(client);
-    });
+    void forward(client, backends);
   });
   await new Promise<void>((bound) => server.listen(socket, bound));
   return {
@@ -60,6 +50,19 @@ export async function openServiceTunnel(): Promise<ServiceTunnel> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function forward(client: Duplex, backends: ReadonlySet<number>): Promise<void> {
+  const backend = await reach(backends);
+  if (backend === null) {
+    client.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
+    return;
+  }
+  backend.on('error', () => client.destroy());
+  backend.on('close', () => client.destroy());
+  client.on('close', () => backend.destroy());
+  client.write('HTTP/1.1 200 OK\r\n\r\n');
+  client.pipe(backend).pipe(client);
 }
 
 async function reach(ports: ReadonlySet<number>): Promise<Socket | null> {

@@ -24,7 +24,9 @@ export interface StatusPort {
 }
 
 /** What a recorder in good health answers. */
-export function healthyLink(changes: { token?: string; server?: object; gate?: object } = {}): object {
+export function healthyLink(
+  changes: { token?: string; digest?: string; server?: object; gate?: object } = {},
+): object {
   return {
     token: changes.token ?? 'token-1',
     status: {
@@ -33,7 +35,11 @@ export function healthyLink(changes: { token?: string; server?: object; gate?: o
       draining: false,
       version: '0.1.0',
     },
-    configuration: { digest: `sha256:${'0'.repeat(64)}`, restart_needed: [], refused: null },
+    configuration: {
+      digest: changes.digest ?? `sha256:${'0'.repeat(64)}`,
+      restart_needed: [],
+      refused: null,
+    },
     server: { port: 8080, listens: 'any', foreign_connections: [], ...changes.server },
   };
 }

@@ -1,3 +1,5 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient, type KubeClient } from '../../../operator/kube/client.ts';
@@ -295,6 +297,23 @@ describe('what goes wrong', () => {
     expect(error).toMatchObject({ status: null, reason: 'TimedOut' });
     expect(error.message).toContain('nothing came within 300 ms');
     await client.get(CONFIG_MAPS, at('twice'));
+  });
+
+  it('is too late when an answer begins and does not end, however often a bit of it comes', async () => {
+    const server = http.createServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const drip = setInterval(() => response.write(' '), 20);
+      response.on('close', () => clearInterval(drip));
+    });
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+    const { port } = server.address() as AddressInfo;
+    const tls = { ca: null, cert: null, key: null, servername: null };
+    const access = { origin: `http://127.0.0.1:${port}`, namespace: null, token: () => null, tls: () => tls };
+    const dripping = createClient({ access, fieldManager: 'test' });
+    const error = await failureOf(dripping.get(CONFIG_MAPS, at('twice'), { timeoutMs: 300 }));
+    expect(error.reason).toBe('TimedOut');
+    await dripping.close();
+    await new Promise((closed) => server.close(closed));
   });
 
   it('is too late on a connection that is dead without having ended, and the next call takes another', async () => {

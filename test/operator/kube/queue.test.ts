@@ -81,7 +81,7 @@ describe('the queue', () => {
     expect(waits.slice(0, 4)).toEqual([200, 400, 800, 1600]);
     expect(waits.slice(-2)).toEqual([60_000, 60_000]);
     expect(queue.failing).toBe(1);
-    runs.at(-1)?.end();
+    runs.at(-1)?.end(3_600_000);
     await settle();
     expect(queue.failing).toBe(0);
     queue.add('a');

@@ -43,7 +43,10 @@ export function createPod(
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { namespace, name, ...metadata },
-    spec: { containers: [{ name: 'server', image: 'example.com/server:1', ports }] },
+    spec: {
+      serviceAccountName: 'default',
+      containers: [{ name: 'server', image: 'example.com/server:1', ports }],
+    },
   };
   return client.create(PODS, object);
 }
@@ -59,7 +62,7 @@ export function createService(client: KubeClient, namespace: string, name: strin
   return client.create(SERVICES, object, { fieldManager: 'owner' });
 }
 
-export function createDeployment(client: KubeClient, namespace: string, name: string) {
+export function createDeployment(client: KubeClient, namespace: string, name: string, replicas = 2) {
   const labels = { app: name };
   const containers = [{ name: 'server', image: 'example.com/server:1', ports: [{ containerPort: 8080 }] }];
   const object = {
@@ -67,7 +70,7 @@ export function createDeployment(client: KubeClient, namespace: string, name: st
     kind: 'Deployment',
     metadata: { namespace, name },
     spec: {
-      replicas: 2,
+      replicas,
       selector: { matchLabels: labels },
       template: { metadata: { labels }, spec: { containers } },
     },

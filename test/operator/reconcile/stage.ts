@@ -4,17 +4,20 @@
  * Invariant: the API server asks the operators' webhooks through their Service, verified as in a cluster.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parse } from 'yaml';
 import type { KubeClient } from '../../../operator/kube/client.ts';
-import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
+import type { Resource } from '../../../operator/kube/resource.ts';
 import { freePort, type RunningProcess, startProcess } from '../../support/child-process.ts';
+import { startControllerManager } from '../../support/controller-manager.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { eventually } from '../../support/poll.ts';
 import { openServiceTunnel } from '../../support/service-tunnel.ts';
 import { field, NAMESPACE, only, render } from '../chart/helm.ts';
 import { CRD_FILE } from './cluster.ts';
+import { type Node, startNode } from './running-pods.ts';
 
 export { NAMESPACE };
 
@@ -38,9 +41,15 @@ export interface Stage {
   /** Acts as the operator's service account, to pass what admission keeps for it. */
   asOperator: KubeClient;
   startOperator(options?: OperatorOptions): Promise<OperatorProcess>;
+  /** A namespace of its own, whose pods run. @returns its name, and its node */
+  createNamespace(): Promise<{ namespace: string; node: Node }>;
+  /** A server that takes connections, as one past its recorder would. */
+  listen(host: string, port: number): Promise<{ close(): Promise<void> }>;
   stop(): Promise<void>;
 }
 
+/** Where the recorders of all pods are asked; each pod has an address of its own. */
+const STATUS_PORT = 19_081;
 const OPERATOR_NAME = `system:serviceaccount:${NAMESPACE}:mcp-recorder`;
 /** What of the chart the operator needs beside itself. */
 const INSTALLED: Record<string, Resource> = {
@@ -60,8 +69,8 @@ const INSTALLED: Record<string, Resource> = {
   ),
 };
 
-/** @param values of the chart @param statusPort where the pods' recorders are to be looked for */
-export async function openStage(values: object = {}, statusPort = 9081): Promise<Stage> {
+/** @param values of the chart */
+export async function openStage(values: object = {}): Promise<Stage> {
   const tunnel = await openServiceTunnel();
   const plane = await startControlPlane({ apiServerArgs: tunnel.apiServerArgs }).catch(async (error) => {
     await tunnel.close();
@@ -69,12 +78,15 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
   });
   const folder = await mkdtemp(path.join(tmpdir(), 'operator-'));
   const operators = new Set<RunningProcess>();
+  const nodes: Node[] = [];
+  let namespaces = 0;
+  const controllers = await startControllerManager(plane);
   const client = plane.client();
   await plane.installCrds(CRD_FILE);
   await plane.createNamespace(NAMESPACE);
   const manifests = await render({
     stores: { default: { s3: { bucket: 'recordings', region: 'eu-central-1' } } },
-    sidecar: { ports: { recorder: 9080, status: statusPort } },
+    sidecar: { ports: { recorder: 9080, status: STATUS_PORT } },
     ...values,
   });
   await install(client, manifests);
@@ -82,6 +94,12 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
     groups: ['system:serviceaccounts', `system:serviceaccounts:${NAMESPACE}`, 'system:authenticated'],
   });
   const rendered = parse(field(only(manifests, 'ConfigMap'), 'data', 'settings.yaml')) as { webhook: object };
+
+  async function forgetWhenEnded(process: RunningProcess, webhookPort: number): Promise<void> {
+    await process.exited;
+    operators.delete(process);
+    tunnel.backends.delete(webhookPort);
+  }
 
   async function startOperator({
     env = {},
@@ -101,10 +119,7 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
       readyWithinMs: 30_000,
     });
     operators.add(process);
-    void process.exited.then(() => {
-      operators.delete(process);
-      tunnel.backends.delete(webhookPort);
-    });
+    void forgetWhenEnded(process, webhookPort);
     const ask = (where: string) => fetch(`http://127.0.0.1:${statusAt}${where}`);
     return {
       ...process,
@@ -126,8 +141,23 @@ export async function openStage(values: object = {}, statusPort = 9081): Promise
     client,
     asOperator: plane.client(kubeconfig),
     startOperator,
+    async createNamespace() {
+      namespaces += 1;
+      const namespace = `case-${namespaces}`;
+      await plane.createNamespace(namespace);
+      const node = startNode(client, namespace, STATUS_PORT);
+      nodes.push(node);
+      return { namespace, node };
+    },
+    async listen(host, port) {
+      const server = createServer((socket) => socket.on('error', () => {}));
+      await new Promise<void>((bound) => server.listen(port, host, bound));
+      return { close: () => new Promise((closed) => server.close(() => closed())) };
+    },
     async stop() {
       await Promise.all([...operators].map((operator) => operator.stop('SIGKILL')));
+      await Promise.all(nodes.map((node) => node.stop()));
+      await controllers.stop('SIGKILL');
       await plane.stop();
       await tunnel.close();
       await rm(folder, { recursive: true, force: true });
@@ -146,5 +176,3 @@ async function install(client: KubeClient, manifests: readonly KubeObject[]): Pr
 export function soon<T>(ask: () => Promise<T>, withinMs = 20_000): Promise<Exclude<T, false>> {
   return eventually(ask, { withinMs, everyMs: 100 });
 }
-
-export type { KubeObject };

@@ -158,8 +158,10 @@ describe('an authority that nears its end', () => {
     expect(settled['next.crt']).toBeUndefined();
     expect(settled['next.published']).toBeUndefined();
     expect(certificates(settled['ca.crt'])).toHaveLength(2);
-    for (const name of ['tls.crt', 'link.crt'] as const)
+    for (const name of ['tls.crt', 'link.crt'] as const) {
       expect(knows(second['ca.crt'], settled[name])).toBe(true);
+      expect(knows(settled['issuer.crt'], settled[name])).toBe(true);
+    }
 
     const old = await renew(entries(settled), settled['ca.crt'], later(AUTHORITY_LIFE_MS), address);
     expect(certificates(old['ca.crt'])).toHaveLength(1);
@@ -173,6 +175,15 @@ describe('an authority that nears its end', () => {
     const again = await renew(entries(gone), second['ca.crt'], later(SETTLE_MS, due), address);
     expect(again['issuer.crt']).toBe(first['issuer.crt']);
     expect(again['next.published']).toBe(later(SETTLE_MS, due).toISOString());
+  });
+
+  it('issues nothing that outlives it, and nothing anew each time, while nobody publishes its successor', async () => {
+    const first = await renew(null, null, start, address);
+    const late = later(AUTHORITY_LIFE_MS - 20 * DAY_MS);
+    const last = await renew(entries(first), null, late, address);
+    const end = new X509Certificate(first['issuer.crt']).validTo;
+    expect(new X509Certificate(last['tls.crt']).validTo).toBe(end);
+    expect(await renew(entries(last), null, later(DAY_MS, late), address)).toEqual(last);
   });
 
   it('is succeeded at once when it can not be used, and the old one stays known', async () => {

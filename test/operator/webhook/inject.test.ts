@@ -3,7 +3,7 @@
  */
 import path from 'node:path';
 import fc from 'fast-check';
-import type { Container, Pod, Probe } from 'kubernetes-types/core/v1';
+import type { Container, Pod, Probe, Volume } from 'kubernetes-types/core/v1';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RecordedMCPServer } from '../../../operator/api/recorded-mcp-server.ts';
@@ -11,7 +11,17 @@ import { inject } from '../../../operator/webhook/inject/inject.ts';
 import type { Injection } from '../../../operator/webhook/inject/injection.ts';
 import { strip } from '../../../operator/webhook/inject/strip.ts';
 import { anyPod } from './any-pod.ts';
-import { injection, PODS, podFrom, resource, settings } from './scene.ts';
+import {
+  injected,
+  injection,
+  PODS,
+  podFrom,
+  refusal,
+  resource,
+  serverOf,
+  settings,
+  sidecarOf,
+} from './scene.ts';
 
 const relocated = resource('everything-mcp', {
   server: { port: 80 },
@@ -52,30 +62,6 @@ const CASES: [string, RecordedMCPServer, Partial<Injection>?][] = [
   ['pod-identity', resource('s3-mcp', { storage: { store: 'identity' } })],
   ['relocate', relocated],
 ];
-
-/** Injects and expects that it can be done. */
-function injected(pod: Pod, given: Injection) {
-  const result = inject(pod, given);
-  if (!result.ok) throw new Error(result.refused);
-  return result;
-}
-
-function refusal(pod: Pod, given: Injection): string {
-  const result = inject(pod, given);
-  return result.ok ? 'not refused' : result.refused;
-}
-
-const serverOf = (pod: Pod): Container => {
-  const [server] = pod.spec?.containers ?? [];
-  if (server === undefined) throw new Error('the pod has no container');
-  return server;
-};
-
-const sidecarOf = (pod: Pod): Container => {
-  const found = pod.spec?.initContainers?.find(({ name }) => name === 'mcp-recorder');
-  if (found === undefined) throw new Error('the pod has no recorder');
-  return found;
-};
 
 describe.each(CASES)('the pod of %s', (file, of, changed) => {
   const given = injection(of, changed);
@@ -132,162 +118,31 @@ describe('the flags', () => {
     expect(hook(command)).toEqual(flags);
   });
 
-  it('tell that the server reads the credentials of the recorder', () => {
+  it.each<[string, (pod: Pod) => void]>([
+    ['by all its variables', (pod) => (serverOf(pod).envFrom = [{ secretRef: { name: 'recorder-s3' } }])],
+    [
+      'by one variable',
+      (pod) =>
+        serverOf(pod).env?.push({
+          name: 'KEY',
+          valueFrom: { secretKeyRef: { name: 'recorder-s3', key: 'accessKeyId' } },
+        }),
+    ],
+    ['by a volume', (pod) => mount(pod, { name: 'keys', secret: { secretName: 'recorder-s3' } })],
+    [
+      'by a part of a volume',
+      (pod) => mount(pod, { name: 'keys', projected: { sources: [{ secret: { name: 'recorder-s3' } }] } }),
+    ],
+  ])('tell that the server reads the credentials of the recorder, %s', (_, edit) => {
     const pod = podFrom('deployment');
-    const container = serverOf(pod);
-    container.envFrom = [{ secretRef: { name: 'recorder-s3' } }];
+    edit(pod);
     expect(injected(pod, injection(resource('github-mcp'))).flags).toContain('credentialsShared');
   });
-});
 
-describe('a pod is refused', () => {
-  const change = (edit: (spec: NonNullable<Pod['spec']>, pod: Pod) => void, of = resource('github-mcp')) => {
-    const pod = podFrom('deployment');
-    if (pod.spec !== undefined) edit(pod.spec, pod);
-    return refusal(pod, injection(of));
+  const mount = (pod: Pod, volume: Volume) => {
+    if (pod.spec !== undefined) pod.spec.volumes = [volume];
+    serverOf(pod).volumeMounts = [{ name: volume.name, mountPath: '/keys' }];
   };
-  const first = (spec: NonNullable<Pod['spec']>) => serverOf({ spec });
-
-  it('with a message that names the resource and says what to do', () => {
-    expect(
-      change((spec) => {
-        spec.hostNetwork = true;
-      }),
-    ).toBe(
-      "RecordedMCPServer tools/github-mcp selects this pod, but it can't be recorded. It has hostNetwork: its ports are the node's, where no NetworkPolicy holds. Remove spec.hostNetwork.",
-    );
-  });
-
-  it('with all that is in the way at once', () => {
-    const message = change((spec) => {
-      spec.hostPID = true;
-      spec.shareProcessNamespace = true;
-      first(spec).ports = [{ name: 'http', containerPort: 8080, hostPort: 80 }];
-    });
-    for (const word of ['hostPID', 'shareProcessNamespace', 'hostPort 80']) expect(message).toContain(word);
-  });
-
-  it.each<[string, (spec: NonNullable<Pod['spec']>, pod: Pod) => void]>([
-    ['runs as user 64999', (spec) => (first(spec).securityContext = { runAsUser: 64_999 })],
-    ['"server" runs as user 64999', (spec) => (spec.securityContext = { runAsUser: 64_999 })],
-    [
-      'on the node (hostPort 8080)',
-      (spec) => (first(spec).ports = [{ containerPort: 8080, hostPort: 8080 }]),
-    ],
-    [
-      'mounts "mcp-recorder-spool"',
-      (spec) => (first(spec).volumeMounts = [{ name: 'mcp-recorder-spool', mountPath: '/x' }]),
-    ],
-    [
-      'volume "mcp-recorder-config" has a name that belongs',
-      (spec) => (spec.volumes = [{ name: 'mcp-recorder-config', emptyDir: {} }]),
-    ],
-    [
-      'holds a token for mcp-recorder-operator',
-      (spec) =>
-        (spec.volumes = [
-          {
-            name: 'mine',
-            projected: {
-              sources: [{ serviceAccountToken: { audience: 'mcp-recorder-operator', path: 't' } }],
-            },
-          },
-        ]),
-    ],
-    [
-      'a container "mcp-recorder" that the webhook has not made',
-      (spec) => (spec.initContainers = [{ name: 'mcp-recorder', image: 'evil', restartPolicy: 'Always' }]),
-    ],
-    [
-      'a container "mcp-recorder" that the webhook has not made',
-      (spec) => spec.containers.push({ name: 'mcp-recorder', image: 'mine' }),
-    ],
-    [
-      'declares port 9080, which is the recorder',
-      (spec) =>
-        (spec.initContainers = [
-          { name: 'x', image: 'x', restartPolicy: 'Always', ports: [{ containerPort: 9080 }] },
-        ]),
-    ],
-    [
-      'declares port 9081, which is the recorder',
-      (spec) =>
-        (spec.initContainers = [
-          { name: 'x', image: 'x', restartPolicy: 'Always', ports: [{ containerPort: 9081 }] },
-        ]),
-    ],
-    ['server listens on port 9080', (spec) => (first(spec).ports = [{ containerPort: 9080 }])],
-    [
-      'several TCP ports: 8080 (server), 8081 (server)',
-      (spec) => (first(spec).ports = [{ containerPort: 8080 }, { containerPort: 8081 }]),
-    ],
-    ['No container of the pod declares a TCP port', (spec) => delete first(spec).ports],
-    [
-      'port name "http" stands for',
-      (spec) =>
-        (spec.initContainers = [
-          { name: 'x', image: 'x', restartPolicy: 'Always', ports: [{ name: 'http', containerPort: 80 }] },
-        ]),
-    ],
-    [
-      'port name "mcp-rec-status" belongs to the recorder',
-      (spec) => first(spec).ports?.push({ name: 'mcp-rec-status', containerPort: 8080 }),
-    ],
-    ['static pod', (_, pod) => (pod.metadata = { annotations: { 'kubernetes.io/config.mirror': 'x' } })],
-    ['runs on Windows', (spec) => (spec.os = { name: 'windows' })],
-  ])('%s', (words, edit) => {
-    const message = change((spec, pod) => void edit(spec, pod));
-    const several = 'spec.server.port';
-    expect(message).toContain(words);
-    expect(message).toMatch(
-      /^RecordedMCPServer tools\/github-mcp selects this pod, but it can't be recorded\. /,
-    );
-    if (words.includes('TCP port')) expect(message).toContain(several);
-  });
-
-  it('when the resource names a container that is not there, or one that only initialises', () => {
-    const nobody = change(() => undefined, resource('github-mcp', { server: { container: 'mcp' } }));
-    expect(nobody).toContain(
-      'no container "mcp". Set spec.server.container to one of its containers: server.',
-    );
-    const early = change(
-      (spec) => (spec.initContainers = [{ name: 'mcp', image: 'x', restartPolicy: 'Always' }]),
-      resource('github-mcp', { server: { container: 'mcp' } }),
-    );
-    expect(early).toContain('is an init container');
-  });
-
-  it('when no container, or more than one, declares the port that the resource gives', () => {
-    const of = resource('search-mcp', { server: { port: 7000 } });
-    expect(refusal(podFrom('several-containers'), injection(of))).toContain(
-      "None of the pod's containers declares port 7000, so it can't be told which one runs the server. Set spec.server.container to one of: exporter, mcp, logs.",
-    );
-  });
-
-  it('when its store is none of the platform team', () => {
-    const of = resource('github-mcp', { storage: { store: 'mine' } });
-    expect(refusal(podFrom('deployment'), injection(of))).toContain(
-      'the store "mine", which the platform team has not set up (there is: default, identity)',
-    );
-  });
-
-  it('when the place where the server is moved to is taken, or it is asked by gRPC', () => {
-    const to = (port: number) =>
-      resource('everything-mcp', {
-        server: { port: 80 },
-        traffic: { mode: 'Relocate', relocate: { port, args: ['x'] } },
-      });
-    expect(refusal(podFrom('relocate'), injection(to(9464)))).toContain(
-      'declares port 9464, which is the port that the server is moved to',
-    );
-    expect(refusal(podFrom('relocate'), injection(to(80)))).toContain(
-      "relocate.port is 80: the server's own",
-    );
-    expect(refusal(podFrom('relocate'), injection(to(9081)))).toContain('status port');
-    const pod = podFrom('relocate');
-    serverOf(pod).readinessProbe = { grpc: { port: 80 } };
-    expect(refusal(pod, injection(to(18_080)))).toContain('gRPC probe on port 80');
-  });
 });
 
 describe('a pod that claims to be recorded', () => {
@@ -331,52 +186,6 @@ describe('a pod that claims to be recorded', () => {
     expect(twice.spec?.containers[0]?.readinessProbe).toEqual(probe);
     expect(twice.spec?.containers[0]?.livenessProbe?.httpGet?.port).toBe(8080);
     expect(twice.spec?.terminationGracePeriodSeconds).toBe(60);
-  });
-});
-
-describe('the storage of the recorder', () => {
-  it.each([
-    ['512Mi', '640Mi', '704Mi'],
-    ['64Mi', '80Mi', '144Mi'],
-    ['1Gi', '1280Mi', '1344Mi'],
-    ['100Mi', '125Mi', '189Mi'],
-  ])('for a spool of %s: a volume of %s, a request of %s', (cap, volume, request) => {
-    const of = resource('github-mcp', { recording: { spool: { sizeLimit: cap } } });
-    const { pod } = injected(podFrom('deployment'), injection(of));
-    const spool = pod.spec?.volumes?.find(({ name }) => name === 'mcp-recorder-spool');
-    expect(spool?.emptyDir?.sizeLimit).toBe(volume);
-    expect(sidecarOf(pod).resources?.requests?.['ephemeral-storage']).toBe(request);
-  });
-
-  it('has a limit only in a pod that has one, because it would else be the limit of the whole pod', () => {
-    const of = injection(resource('memory-mcp'));
-    expect(sidecarOf(injected(podFrom('statefulset'), of).pod).resources?.limits).toHaveProperty(
-      'ephemeral-storage',
-      '704Mi',
-    );
-    const deployment = injected(podFrom('deployment'), injection(resource('github-mcp'))).pod;
-    expect(sidecarOf(deployment).resources?.limits).toEqual({ memory: '256Mi' });
-  });
-
-  it('takes more where the platform team gives more, never less', () => {
-    const limits = (amount: string) => ({
-      ...settings,
-      sidecar: { ...settings.sidecar, resources: { requests: {}, limits: { 'ephemeral-storage': amount } } },
-    });
-    const limit = (amount: string) => {
-      const given = injection(resource('memory-mcp'), { settings: limits(amount) });
-      return sidecarOf(injected(podFrom('statefulset'), given).pod).resources?.limits;
-    };
-    expect(limit('4Gi')).toEqual({ 'ephemeral-storage': '4Gi' });
-    expect(limit('100Mi')).toEqual({ 'ephemeral-storage': '704Mi' });
-  });
-
-  it('and CPU and memory are those of the pod, where that has its own', () => {
-    const pod = podFrom('deployment');
-    Object.assign(pod.spec ?? {}, { resources: { limits: { cpu: '1', memory: '1Gi' } } });
-    const result = injected(pod, injection(resource('github-mcp')));
-    expect(sidecarOf(result.pod).resources).toEqual({ requests: { 'ephemeral-storage': '704Mi' } });
-    expect(result.flags).toContain('podResources');
   });
 });
 

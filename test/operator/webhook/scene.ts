@@ -4,10 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Pod } from 'kubernetes-types/core/v1';
+import type { Container, Pod } from 'kubernetes-types/core/v1';
 import { parse } from 'yaml';
 import type { RecordedMCPServer, RecordedMCPServerSpec } from '../../../operator/api/recorded-mcp-server.ts';
 import type { Settings } from '../../../operator/settings.ts';
+import { inject } from '../../../operator/webhook/inject/inject.ts';
 import type { Injection } from '../../../operator/webhook/inject/injection.ts';
 
 export const PODS = path.join(import.meta.dirname, 'pods');
@@ -89,4 +90,31 @@ export function injection(of: RecordedMCPServer, changed: Partial<Injection> = {
 /** A pod of test/operator/webhook/pods. */
 export function podFrom(file: string): Pod {
   return parse(readFileSync(path.join(PODS, `${file}.yaml`), 'utf8')) as Pod;
+}
+
+/** Injects and expects that it can be done. */
+export function injected(pod: Pod, given: Injection) {
+  const result = inject(pod, given);
+  if (!result.ok) throw new Error(result.refused);
+  return result;
+}
+
+/** Why a pod is refused. */
+export function refusal(pod: Pod, given: Injection): string {
+  const result = inject(pod, given);
+  return result.ok ? 'not refused' : result.refused;
+}
+
+/** The first container. */
+export function serverOf(pod: Pod): Container {
+  const [server] = pod.spec?.containers ?? [];
+  if (server === undefined) throw new Error('the pod has no container');
+  return server;
+}
+
+/** The recorder of a pod. */
+export function sidecarOf(pod: Pod): Container {
+  const found = pod.spec?.initContainers?.find(({ name }) => name === 'mcp-recorder');
+  if (found === undefined) throw new Error('the pod has no recorder');
+  return found;
 }

@@ -1,5 +1,7 @@
 /** The webhook's port: what it answers over real TLS, whatever fails behind it, and how certificates change under it. */
+import { X509Certificate } from 'node:crypto';
 import https from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import type { Pod, Service } from 'kubernetes-types/core/v1';
 import { pino } from 'pino';
 import { applyPatch, type Operation } from 'rfc6902';
@@ -65,6 +67,8 @@ interface Reply {
   status: number;
   headers: Record<string, unknown>;
   body: string;
+  /** Which the server proved itself with. */
+  certificate: string;
 }
 
 async function send(
@@ -88,8 +92,14 @@ async function send(
       (response) => {
         let text = '';
         response.on('data', (chunk) => (text += String(chunk)));
+        const { fingerprint256 } = (response.socket as TLSSocket).getPeerCertificate();
         response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }),
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: text,
+            certificate: fingerprint256,
+          }),
         );
         response.on('error', reject);
       },
@@ -368,5 +378,7 @@ describe('certificates', () => {
     stop = true;
     await Promise.all(callers);
     expect(failures).toEqual([]);
+    const { certificate } = await send(server.port, '/pods', review(podFrom('job')), { ca });
+    expect(certificate).toBe(new X509Certificate(last['tls.crt']).fingerprint256);
   });
 });

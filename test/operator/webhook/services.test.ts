@@ -213,6 +213,13 @@ describe('the decision', () => {
     expect(port(at(null), nobody)).toBeNull();
   });
 
+  it('does not take the port of a relocated server for that of a recorder', () => {
+    const relocate = { traffic: { mode: 'Relocate' as const, relocate: { port: 18_080, args: ['x'] } } };
+    const recorded = inject(pod, injection(at(null, relocate)));
+    if (!recorded.ok) throw new Error(recorded.refused);
+    expect(decide(asked('recorder'), [at(null)], [recorded.pod])?.recorderPorts).toEqual([9080]);
+  });
+
   it('knows recorders that listen where the settings of before had them', () => {
     const before = { ...settings, sidecar: { ...settings.sidecar, ports: { recorder: 9180, status: 9181 } } };
     const recorded = inject(pod, injection(at(null), { settings: before }));
