@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Suites that start processes, kill them, or watch the clock: they run one file after another. */
-const SYSTEM = ['test/{system,http,order,kill,conformance,bounds,cli,demo,faults}/**/*.test.ts'];
+const SYSTEM = ['test/{system,http,order,kill,conformance,bounds,cli,demo,faults,pod}/**/*.test.ts'];
 
 export default defineConfig({
   test: {

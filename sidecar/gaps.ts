@@ -1,5 +1,5 @@
 /**
- * Owns the account of what passed unrecorded, where `recording.onFailure` is `Open`.
+ * Owns the account of what passed unrecorded, while `recording.onFailure` is `Open`.
  * Invariants: an exchange that met a gap is counted in it once, and nothing more of it is recorded; a gap ends when lines can be written
  * again and the last of its exchanges has ended, so that its `gap` line says from when to when and how many, exactly.
  */
@@ -8,6 +8,8 @@ import type { GapLine, LineDraft } from '@mcp-recorder/recording/format/line';
 import type { LineTail } from './spool/spool.ts';
 
 export interface Gaps {
+  /** Whether what can't be recorded may pass. Changes with the configuration; what is under way is then cut by who changes it. */
+  allowed: boolean;
   /** An exchange goes on, or begins, unrecorded. @param cause a reason of the gate */
   exchangeMet(cause: string): void;
   exchangeEnded(): void;
@@ -26,6 +28,7 @@ export function createGaps(now: () => string, met: () => void): Gaps {
   let running = 0;
   let total = 0;
   return {
+    allowed: false,
     exchangeMet(cause) {
       const time = now();
       gap ??= { cause, first_time: time, last_time: time, exchanges: 0, exact: true };

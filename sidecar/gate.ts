@@ -39,10 +39,14 @@ export interface StoreHealth {
   cause: GateCause | null;
 }
 
-export interface GateOptions {
+/** What the configuration says of failures. */
+export interface GatePolicy {
   /** How long the store may be in trouble, and how far behind, before the gate closes (ms). */
   maxUploadLagMs: number;
   onFailure: 'Closed' | 'Open';
+}
+
+export interface GateOptions extends GatePolicy {
   /** Called after each change of state or reason. */
   onChange(now: GateState, before: GateState): void;
   /** Monotonic. */
@@ -53,9 +57,13 @@ export interface Gate {
   readonly current: GateState;
   /** Whether the spool takes lines, whatever the store does. */
   readonly spoolWorks: boolean;
+  /** Whether exchanges could begin at any time so far. */
+  readonly hasOpened: boolean;
   /** What keeps the spool from being written, or null. */
   observeSpool(obstacle: Obstacle | null): void;
   observeStore(health: StoreHealth): void;
+  /** Another policy counts from here on: what is known of the store is judged anew, without regard to how it was judged before. */
+  setPolicy(policy: GatePolicy): void;
   /** Nothing begins any more. */
   drained(): void;
 }
@@ -83,7 +91,8 @@ export function isShared({ reason }: GateCause): boolean {
 
 /** A gate that is closed (`starting`) until spool and store have been observed. */
 export function createGate(options: GateOptions): Gate {
-  const { maxUploadLagMs, onFailure, onChange, nowMs } = options;
+  const { onChange, nowMs } = options;
+  let { maxUploadLagMs, onFailure } = options;
   let spool: Obstacle | null = null;
   let store: StoreHealth | null = null;
   let isDrained = false;
@@ -93,6 +102,7 @@ export function createGate(options: GateOptions): Gate {
   /** The last cause that was known: a store that has come back is named until its return has lasted. */
   let lastCause: GateCause | null = null;
   let current: GateState = { state: 'Closed', sinceMs: Date.now(), cause: STARTING };
+  let hasOpened = false;
 
   function levelOf({ troubleMs, lagMs, failing, unproven }: StoreHealth): number {
     const behindMs = Math.max(troubleMs, lagMs);
@@ -113,6 +123,10 @@ export function createGate(options: GateOptions): Gate {
       level = seen;
       betterSinceMs = null;
     }
+    settleCause(health);
+  }
+
+  function settleCause(health: StoreHealth): void {
     const lags = health.lagMs >= maxUploadLagMs * DEGRADED_SHARE;
     if (level === 0) lastCause = null;
     else if (health.cause !== null) lastCause = health.cause;
@@ -155,6 +169,7 @@ export function createGate(options: GateOptions): Gate {
       state === 'Open' || cause === null
         ? { state: 'Open', sinceMs, cause: null }
         : { state, sinceMs, cause };
+    hasOpened ||= state !== 'Closed';
     onChange(current, before);
   }
 
@@ -165,6 +180,9 @@ export function createGate(options: GateOptions): Gate {
     get spoolWorks() {
       return spool === null;
     },
+    get hasOpened() {
+      return hasOpened;
+    },
     observeSpool(obstacle) {
       spool = obstacle;
       update();
@@ -172,6 +190,15 @@ export function createGate(options: GateOptions): Gate {
     observeStore(health) {
       store = health;
       settleLevel(health);
+      update();
+    },
+    setPolicy(policy) {
+      ({ maxUploadLagMs, onFailure } = policy);
+      if (store !== null) {
+        level = levelOf(store);
+        betterSinceMs = null;
+        settleCause(store);
+      }
       update();
     },
     drained() {

@@ -2,18 +2,22 @@
  * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
  * Invariant: it passes exchanges only while its gate lets them, and it is drained in the order listener, spool, status.
  */
-import { encodePrincipal } from '@mcp-recorder/recording/format/encode';
+import { encodePrincipal, encodeTail } from '@mcp-recorder/recording/format/encode';
 import type { Principal } from '@mcp-recorder/recording/format/line';
 import { createClock } from '@mcp-recorder/recording/format/time';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
 import { pino } from 'pino';
+import { makeCertificate } from './certificate.ts';
 import type { Address } from './config/address.ts';
+import { changeOf } from './config/change.ts';
 import type { Configuration } from './config/schema.ts';
 import { createDenials } from './denials.ts';
+import { createDrain } from './drain.ts';
 import { createOperationTable, type SettledOperation } from './exchange/operations.ts';
 import { createSessionNamer } from './exchange/session.ts';
 import { createGaps } from './gaps.ts';
-import { createGate, type Gate, type GateState, isShared } from './gate.ts';
+import { createGate, type GateState } from './gate.ts';
+import { ackPolicy, logGate, readiness } from './gate-meaning.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
@@ -22,7 +26,7 @@ import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
 import { createReport, type DrainReport } from './report.ts';
-import type { AckPolicy, LineTail, Spool } from './spool/spool.ts';
+import type { LineTail, Spool } from './spool/spool.ts';
 import { createStatusServer } from './status.ts';
 
 export type { DrainReport, RecorderParts };
@@ -31,8 +35,21 @@ export interface Recorder {
   readonly stream: string;
   readonly listenAddress: Address;
   readonly statusAddress: Address;
-  /** Comes to rest: calls finish, streams are cut, the recording is sealed and stored. Idempotent. */
-  drain(): Promise<DrainReport>;
+  /** Lines of the recording so far. */
+  readonly lines: number;
+  /**
+   * Takes over of another configuration what can be taken over while it runs, and states that in the recording.
+   * @param signedBy whose signature it bears, as `config` lines give it
+   * @returns the keys that keep their value until a restart
+   */
+  reconfigure(wanted: Configuration, signedBy: string): string[];
+  /** States in the recording that a configuration was delivered and not taken. @param digest what it would have had */
+  refuseConfiguration(digest: string, signedBy: string | null): void;
+  /**
+   * Comes to rest: calls finish, streams are cut, the recording is sealed and stored. Idempotent.
+   * @param hurried the process is about to be killed: what is under way gets a second
+   */
+  drain(hurried?: boolean): Promise<DrainReport>;
 }
 
 const ANONYMOUS: Principal = {
@@ -46,8 +63,6 @@ const ANONYMOUS: Principal = {
 /** How often counted refusals are written, and operations looked through for those that are too old (ms). */
 const DENIALS_MS = 1_000;
 const EXPIRY_MS = 10_000;
-/** How long a stop waits for the store; what is not stored by then stays in the spool for the next start (ms). */
-const UPLOAD_MS = 10_000;
 
 /**
  * Starts a recorder.
@@ -57,17 +72,19 @@ export async function startRecorder(
   configuration: Configuration,
   parts: RecorderParts = {},
 ): Promise<Recorder> {
+  let inForce = configuration;
+  const { pod } = parts;
   const log = parts.log ?? pino({ level: configuration.log.level }, pino.destination(2));
+  const { tls } = configuration.status;
+  const certificate = tls === undefined ? null : await makeCertificate();
   const clock = createClock();
   const newId = createUlidFactory();
   const stream = newId();
-  const report = createReport(configuration, stream, log);
-  const { commit, onFailure, maxUploadLagMs } = configuration.recording;
+  const report = createReport(() => inForce, stream, log);
   /** What the gate's changes act on, once it is there. */
   const live: { spool: Spool | null; listener: Listener | null } = { spool: null, listener: null };
   const gate = createGate({
-    maxUploadLagMs,
-    onFailure,
+    ...configuration.recording,
     nowMs: () => clock.monotonicUs() / 1000,
     onChange: gateChanged,
   });
@@ -78,7 +95,8 @@ export async function startRecorder(
     spool: () => spool.status(),
     storeFailing: () => (recording.watch?.health(0).cause ?? null) !== null,
   });
-  const gaps = onFailure === 'Open' ? createGaps(report.now, metrics.exchangeUnrecorded) : null;
+  const gaps = createGaps(report.now, metrics.exchangeUnrecorded);
+  gaps.allowed = configuration.recording.onFailure === 'Open';
   const denials = createDenials(report.now);
   const recording = await openRecording(configuration, parts, {
     stream,
@@ -114,27 +132,60 @@ export async function startRecorder(
 
   async function abandonStart(error: unknown): Promise<never> {
     context.upstream.close();
-    await spool.drain(0);
+    await spool.drain(AbortSignal.abort());
     await recording.close();
     throw error;
   }
   const listener = await createListener(context, configuration.listen).catch(abandonStart);
   live.listener = listener;
+  const drain = createDrain({
+    stream,
+    log,
+    context,
+    listener,
+    spool,
+    report,
+    timeoutMs: configuration.drain.timeoutMs,
+    livesOn: pod !== undefined,
+    onLate() {
+      live.spool = null;
+      spool.setAckPolicy({ kind: 'refuse', message: 'the recorder is shutting down' });
+    },
+    onRest() {
+      clearInterval(denialTimer);
+      clearInterval(expiryTimer);
+      recordUncarried(operations.drain());
+      recordGap();
+      gate.drained();
+    },
+    async close() {
+      context.upstream.close();
+      await recording.close();
+    },
+  });
+  const describe = () =>
+    report.status({
+      gate: gate.current,
+      spool: spool.status(),
+      watch: recording.watch,
+      uploads: recording.uploads(),
+      unrecorded: gaps.allowed || gaps.total > 0 ? gaps.total : null,
+      draining: context.draining,
+      reload: pod?.reload() ?? null,
+    });
   const status = await createStatusServer({
     listen: configuration.status.listen,
     readiness: () => readiness(gate, context.draining),
-    status: () =>
-      report.status({
-        gate: gate.current,
-        spool: spool.status(),
-        watch: recording.watch,
-        uploads: recording.uploads(),
-        unrecorded: gaps?.total ?? null,
-        draining: context.draining,
-      }),
+    status: describe,
     registry: metrics.registry,
+    ...(certificate === null
+      ? {}
+      : { tls: { ...certificate, operatorCa: () => inForce.status.tls?.operatorCa ?? '' } }),
+    ...(pod === undefined
+      ? {}
+      : { link: () => pod.link(describe()), drain: { path: pod.drainPath, run: drain.answer } }),
   }).catch(async (error: unknown) => {
-    await listener.drain(0);
+    await listener.drain(AbortSignal.abort());
     return abandonStart(error);
   });
   const denialTimer = setInterval(() => {
@@ -148,43 +199,42 @@ export async function startRecorder(
   const expiryTimer = setInterval(() => recordUncarried(operations.expire()), EXPIRY_MS);
 
   /** What a change of the gate means for those who wait, and for the log. */
-  function gateChanged({ state, cause }: GateState, before: GateState): void {
+  function gateChanged(now: GateState, before: GateState): void {
+    const { state, cause } = now;
     if (state !== before.state) {
-      if (cause === null) log.info({ gate: state }, 'the gate is open: exchanges pass');
-      else {
-        const { reason, message, hint } = cause;
-        const level = reason === 'drained' ? 'info' : 'warn';
-        log[level]({ gate: state, reason, hint }, `the gate is ${GATE_WORDS[state]}: ${message}`);
-      }
+      logGate(log, now);
       if (state === 'Closed') metrics.gateClosed(cause.reason);
     }
     applyAckPolicy();
     cutUnrecorded();
   }
 
-  /** What went on unrecorded must not go on so for as long as a stream lasts. */
+  /** What went on unrecorded must not go on so for as long as a stream lasts, nor at all when that is allowed no more. */
   function cutUnrecorded(): void {
-    if (gaps !== null && gate.current.state !== 'FailOpen') live.listener?.cutUnrecordedStreams();
+    if (gaps.total === 0) return;
+    if (!gaps.allowed) live.listener?.cutUnrecorded('all');
+    else if (gate.current.state !== 'FailOpen') live.listener?.cutUnrecorded('streams');
   }
 
   function applyAckPolicy(): void {
+    const { commit, onFailure } = inForce.recording;
     if (commit === 'ObjectStorage') live.spool?.setAckPolicy(ackPolicy(gate.current, onFailure));
   }
 
   /** States a gap that is over. */
   function recordGap(): void {
-    const line = gaps?.take() ?? null;
+    const line = gaps.take();
     if (line !== null) appendUncarried([line]);
   }
 
   /** Appends lines that belong to no exchange; those that are lost with a failed sync once more, until the spool takes none. */
-  function appendUncarried(tails: LineTail[]): void {
+  function appendUncarried(tails: LineTail[], digest: string | null = null): void {
     spool.append(
       tails,
       (error) => {
-        if (error?.code === 'sync_failed') appendUncarried(tails.slice(error.durableLines));
+        if (error?.code === 'sync_failed') appendUncarried(tails.slice(error.durableLines), digest);
       },
-      { closing: true },
+      { closing: true, digest },
     );
   }
 
@@ -195,63 +245,51 @@ export async function startRecorder(
     for (const { method, outcome } of settled) context.metrics.operationEnded(method, outcome);
   }
 
-  async function drain(): Promise<DrainReport> {
-    log.info({ stream }, 'draining');
-    // When the time that calls are given has passed, those that wait for the store have nothing to wait for.
-    const late = setTimeout(() => {
-      live.spool = null;
-      spool.setAckPolicy({ kind: 'refuse', message: 'the recorder is shutting down' });
-    }, configuration.drain.timeoutMs);
-    await listener.drain(configuration.drain.timeoutMs);
-    clearTimeout(late);
-    clearInterval(denialTimer);
-    clearInterval(expiryTimer);
-    recordUncarried(operations.drain());
-    recordGap();
-    gate.drained();
-    const { uploaded } = await spool.drain(UPLOAD_MS);
-    context.upstream.close();
-    await recording.close();
-    await status.close();
-    log.info({ stream, uploaded }, 'drained');
-    return report.drained(spool.status().watermarks.synced, uploaded);
+  function reconfigure(wanted: Configuration, signedBy: string): string[] {
+    const { next, restartNeeded } = changeOf(inForce, wanted);
+    const { digest: before, recording: old } = inForce;
+    inForce = next;
+    if (next.digest !== before) {
+      const config = { kind: 'configuration', before, after: next.digest, signed_by: signedBy } as const;
+      appendUncarried([encodeTail({ type: 'config', config })], next.digest);
+    }
+    log.level = next.log.level;
+    const { maxRequestBytes, maxUploadLagMs, onFailure } = next.recording;
+    context.maxRequestBytes = maxRequestBytes;
+    gaps.allowed = onFailure === 'Open';
+    if (maxUploadLagMs !== old.maxUploadLagMs) recording.setMaxUploadLag(maxUploadLagMs);
+    if (maxUploadLagMs !== old.maxUploadLagMs || onFailure !== old.onFailure) gate.setPolicy(next.recording);
+    applyAckPolicy();
+    cutUnrecorded();
+    return restartNeeded;
   }
 
-  let draining: Promise<DrainReport> | null = null;
+  function refuseConfiguration(digest: string, signedBy: string | null): void {
+    const { digest: before } = inForce;
+    const config = { kind: 'configuration_refused', before, after: digest, signed_by: signedBy } as const;
+    appendUncarried([encodeTail({ type: 'config', config })]);
+  }
+
+  async function end(): Promise<DrainReport> {
+    const ended = await drain.begin(0);
+    await status.close();
+    return ended;
+  }
+
+  let ending: Promise<DrainReport> | null = null;
   return {
     stream,
     listenAddress: listener.address,
     statusAddress: status.address,
-    drain() {
-      draining ??= drain();
-      return draining;
+    get lines() {
+      return spool.status().watermarks.appended;
+    },
+    reconfigure,
+    refuseConfiguration,
+    drain(hurried = false) {
+      if (hurried) drain.hurry();
+      ending ??= end();
+      return ending;
     },
   };
-}
-
-const GATE_WORDS = {
-  Open: 'open',
-  Degraded: 'degraded',
-  Closed: 'closed',
-  FailOpen: 'failing open',
-} as const;
-
-/** With commit mode `ObjectStorage`: nothing waits for a store that has been given up. */
-function ackPolicy({ state, cause }: GateState, onFailure: 'Closed' | 'Open'): AckPolicy {
-  // A disk that takes nothing refuses by itself, and those who have it behind them still wait for a store that is well.
-  const givenUp = state === 'Closed' && (isShared(cause) || cause.reason === 'drained');
-  if (givenUp) return { kind: 'refuse', message: cause.message };
-  // Who wants calls to pass whatever happens is served with what the disk has, as long as the store is in trouble.
-  return onFailure === 'Open' && state !== 'Open' ? { kind: 'pass' } : { kind: 'wait' };
-}
-
-/**
- * Ready while exchanges may begin; a recorder that drains wants no new ones. What keeps all pods alike from it leaves each of them ready:
- * a client is then told the reason, where otherwise no pod would answer.
- */
-function readiness({ current }: Gate, draining: boolean): { ready: boolean; reasons: string[] } {
-  if (draining) return { ready: false, reasons: ['draining: the recorder is stopping'] };
-  const { state, cause } = current;
-  if (cause === null) return { ready: true, reasons: [] };
-  return { ready: state !== 'Closed' || isShared(cause), reasons: [`${cause.reason}: ${cause.message}`] };
 }

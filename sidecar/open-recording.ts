@@ -20,11 +20,12 @@ import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
 import { openSpool, type SpoolControl } from './spool/open-spool.ts';
 import type { Obstacle, Spool, SpoolStatus } from './spool/spool.ts';
+import type { Pod } from './pod-parts.ts';
 import { createStoreWatch, type StoreWatch } from './store-watch.ts';
 import { createUploader } from './upload.ts';
 import { VERSION } from './version.ts';
 
-/** Parts that a test or a benchmark replaces; without them the recorder runs on the real ones. */
+/** Parts that a pod, a test or a benchmark replaces; without them the recorder runs on the real ones. */
 export interface RecorderParts {
   files?: SpoolFiles;
   store?: ObjectStore;
@@ -33,6 +34,7 @@ export interface RecorderParts {
   /** In place of spool and store, so that nothing is recorded: for measuring what recording costs. */
   spool?: Spool;
   log?: Logger;
+  pod?: Pod;
 }
 
 export interface Recording {
@@ -40,6 +42,8 @@ export interface Recording {
   sessionKey: Buffer;
   /** What is known of the way to the store; null when nothing is recorded. */
   watch: StoreWatch | null;
+  /** Another bound counts from here on (ms): segments end so that it can be kept. To be told before the gate is. */
+  setMaxUploadLag(ms: number): void;
   /** What the uploader has to do. */
   uploads(): { waiting: number; inFlight: number };
   /** Stops uploading. The spool has been drained. */
@@ -63,6 +67,7 @@ const SEAL_SHARE = 1 / 4;
 /** What waits longer than this waits for a disk that does not answer (ms). */
 const STALL_MS = 5_000;
 const STALL_LOOK_MS = 500;
+const NO_POD = { pod: null, pod_uid: null, image: null };
 /** So long after a segment ought to be sealed it is an object (ms), unless this machine is in trouble. */
 const SEALING_MS = 500;
 
@@ -79,33 +84,39 @@ export async function openRecording(
   if (parts.spool !== undefined) {
     gate.observeStore({ troubleMs: 0, failing: false, lagMs: 0, unproven: false, cause: null });
     const uploads = () => ({ waiting: 0, inFlight: 0 });
-    return { spool: parts.spool, sessionKey: Buffer.alloc(32), watch: null, uploads, close: async () => {} };
+    const { spool } = parts;
+    const sessionKey = Buffer.alloc(32);
+    return { spool, sessionKey, watch: null, uploads, setMaxUploadLag() {}, close: async () => {} };
   }
   const { stream, clock, metrics, denials, report } = surroundings;
   const files = parts.files ?? nodeSpoolFiles;
-  const store = parts.store ?? openStore(configuration.storage);
-  const { commit, maxUploadLagMs } = configuration.recording;
+  const store = parts.store ?? openStore(configuration.storage, parts.pod?.readStoreCa ?? null);
+  const { commit } = configuration.recording;
+  let { maxUploadLagMs } = configuration.recording;
   const { directory, sizeLimitBytes, allowTmpfs } = configuration.recording.spool;
-  const sealAfterMs = Math.min(SEAL_AFTER_MS, maxUploadLagMs * SEAL_SHARE);
+  let sealAfterMs = sealAge(maxUploadLagMs);
+  /** Segments that a longer age was given to, by a bound that is no more: for so long, and until when, they are not late. */
+  let indulgence = { ms: 0, untilMs: 0 };
   const nowMs = () => clock.monotonicUs() / 1000;
   const { privateKey } = generateKeyPairSync('ed25519');
   await files.makeDirectory(directory);
-  const session = await loadSessionKey(directory, files);
+  const session = parts.pod?.sessionKey ?? (await loadSessionKey(directory, files));
   let opened: SpoolControl | null = null;
   let obstacle: Obstacle | null = null;
   function observe(): void {
     // Nothing is open while the spool may still turn out to be somebody else's.
     if (opened === null) return;
     const status = opened.status();
-    const health = watch.health(status.lagMs);
+    const indulgedMs = nowMs() < indulgence.untilMs ? indulgence.ms : 0;
+    const health = watch.health(Math.max(0, status.lagMs - indulgedMs));
     // A store that answers is not to blame for what never became an object.
-    const unready = uploader.waiting === 0 && status.lagMs > sealAfterMs + SEALING_MS;
+    const unready = uploader.waiting === 0 && health.lagMs > sealAfterMs + SEALING_MS;
     health.cause ??= ownCause(status, unready);
     gate.observeStore(health);
   }
   const watch = createStoreWatch({
     store,
-    maxUploadLagMs,
+    maxUploadLagMs: () => maxUploadLagMs,
     nowMs,
     onProblem: ({ message, hint, reason }) => report.failed(message, hint, reason),
     onReturn: (hung) => uploader.resume(hung),
@@ -138,9 +149,7 @@ export async function openRecording(
       cluster: configuration.cluster,
       namespace: configuration.namespace,
       server: configuration.name,
-      pod: null,
-      pod_uid: null,
-      image: null,
+      ...(parts.pod?.identity ?? NO_POD),
       recorder: VERSION,
       config: configuration.digest,
       commit,
@@ -196,6 +205,15 @@ export async function openRecording(
     spool,
     sessionKey: session.key,
     watch,
+    setMaxUploadLag(ms) {
+      const before = sealAfterMs;
+      maxUploadLagMs = ms;
+      sealAfterMs = sealAge(ms);
+      // What was cut by a longer age would be late by the new bound through no fault of the store: calls would be refused for a moment.
+      if (sealAfterMs < before) indulgence = { ms: before, untilMs: nowMs() + ms };
+      spool.setSealAfter(parts.limits?.sealAfterMs ?? sealAfterMs);
+      observe();
+    },
     uploads: () => ({ waiting: uploader.waiting, inFlight: uploader.inFlight }),
     async close() {
       clearInterval(stallTimer);
@@ -219,6 +237,12 @@ function stalled(diskWaitMs: number): Obstacle {
   return { reason: 'spool_stalled', message };
 }
 
-function openStore(storage: Storage): ObjectStore {
-  return storage.kind === 's3' ? createS3Store(storage.s3) : createDirectoryStore(storage.directory);
+function openStore(storage: Storage, readCa: (() => string) | null): ObjectStore {
+  if (storage.kind === 'directory') return createDirectoryStore(storage.directory);
+  return createS3Store(readCa === null ? storage.s3 : { ...storage.s3, readCa });
+}
+
+/** How old a segment gets (ms), so that the store can be within this bound of the disk. */
+function sealAge(maxUploadLagMs: number): number {
+  return Math.min(SEAL_AFTER_MS, maxUploadLagMs * SEAL_SHARE);
 }

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Configuration } from './config/schema.ts';
 import type { GateState } from './gate.ts';
 import type { Metrics } from './metrics.ts';
+import type { Reload } from './pod-parts.ts';
 import type { ProxyMetrics } from './proxy/context.ts';
 import type { SpoolStatus } from './spool/spool.ts';
 import type { StoreWatch } from './store-watch.ts';
@@ -33,6 +34,8 @@ export interface StatusFacts {
   /** Exchanges that passed unrecorded; null where that can't happen. */
   unrecorded: number | null;
   draining: boolean;
+  /** In a pod: what became of other configurations. */
+  reload: Reload | null;
 }
 
 export interface Report {
@@ -43,14 +46,15 @@ export interface Report {
   failed(message: string, hint: string, kind: string): void;
   /** The metrics, with this report counting too. */
   counting(metrics: Metrics): ProxyMetrics;
-  status(facts: StatusFacts): object;
+  status(facts: StatusFacts): { configuration: string };
   drained(lines: number, uploaded: boolean): DrainReport;
 }
 
 /** A failure that goes on is logged once in this time (ms), with how often it came meanwhile. */
 const REPEAT_MS = 30_000;
 
-export function createReport(configuration: Configuration, stream: string, log: Logger): Report {
+/** @param inForce the configuration, as it is when it is asked for */
+export function createReport(inForce: () => Configuration, stream: string, log: Logger): Report {
   const startedMs = Date.now();
   const counts = { exchanges: 0, operations: 0, segments: 0 };
   let lastUpload: { key: string; time: string } | null = null;
@@ -87,45 +91,51 @@ export function createReport(configuration: Configuration, stream: string, log: 
       denied: metrics.denied,
       endpointAlarm: metrics.endpointAlarm,
     }),
-    status: ({ gate, spool, watch, uploads, unrecorded, draining }) => ({
-      version: VERSION,
-      uptime_seconds: Math.round((Date.now() - startedMs) / 1000),
-      server: configuration.server.url,
-      name: configuration.name,
-      configuration: configuration.digest,
-      draining,
-      gate: {
-        state: gate.state,
-        since: timeOf(gate.sinceMs),
-        reason: gate.cause?.reason ?? null,
-        message: gate.cause?.message ?? null,
-        hint: gate.cause?.hint ?? null,
-        unrecorded_exchanges: unrecorded,
-      },
-      stream: spool.stream,
-      watermarks: spool.watermarks,
-      store: {
-        location: configuration.storage.location,
-        commit: configuration.recording.commit,
-        immutability: watch?.facts?.immutability ?? null,
-        versioned: watch?.facts?.versioned ?? null,
-        notes: watch?.facts?.notes ?? [],
-        ...storeStatus(watch, spool),
-        waiting: uploads.waiting,
-        in_flight: uploads.inFlight,
-      },
-      spool: {
-        directory: configuration.recording.spool.directory,
-        bytes: spool.bytes,
-        size_limit_bytes: spool.sizeLimit,
-        sealed_waiting: spool.sealedWaiting,
-        quarantined: spool.quarantined,
-        last_problem: spool.lastProblem,
-      },
-      recorded: counts,
-      last_upload: lastUpload,
-      last_error: lastError,
-    }),
+    status({ gate, spool, watch, uploads, unrecorded, draining, reload }) {
+      const { server, name, digest, storage, recording } = inForce();
+      return {
+        version: VERSION,
+        uptime_seconds: Math.round((Date.now() - startedMs) / 1000),
+        server: server.url,
+        name,
+        configuration: digest,
+        ...(reload === null
+          ? {}
+          : { reload: { restart_needed: reload.restartNeeded, refused: reload.refused } }),
+        draining,
+        gate: {
+          state: gate.state,
+          since: timeOf(gate.sinceMs),
+          reason: gate.cause?.reason ?? null,
+          message: gate.cause?.message ?? null,
+          hint: gate.cause?.hint ?? null,
+          unrecorded_exchanges: unrecorded,
+        },
+        stream: spool.stream,
+        watermarks: spool.watermarks,
+        store: {
+          location: storage.location,
+          commit: recording.commit,
+          immutability: watch?.facts?.immutability ?? null,
+          versioned: watch?.facts?.versioned ?? null,
+          notes: watch?.facts?.notes ?? [],
+          ...storeStatus(watch, spool),
+          waiting: uploads.waiting,
+          in_flight: uploads.inFlight,
+        },
+        spool: {
+          directory: recording.spool.directory,
+          bytes: spool.bytes,
+          size_limit_bytes: spool.sizeLimit,
+          sealed_waiting: spool.sealedWaiting,
+          quarantined: spool.quarantined,
+          last_problem: spool.lastProblem,
+        },
+        recorded: counts,
+        last_upload: lastUpload,
+        last_error: lastError,
+      };
+    },
     drained: (lines, uploaded) => ({ stream, lines, ...counts, uploaded }),
   };
 }

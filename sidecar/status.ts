@@ -1,11 +1,19 @@
 /**
  * Owns the status port: what probes, monitoring and operators ask.
- * Invariant: it answers from memory, whatever state the spool, the store and the server are in; liveness depends on none of them.
+ * Invariants: it answers from memory, whatever state the spool, the store and the server are in; liveness depends on none of them. Over TLS,
+ * where others than this machine reach it, only the operator is told more than whether the recorder lives, is ready, and what it counts.
  */
-import http from 'node:http';
+import { constants } from 'node:crypto';
+import type http from 'node:http';
+import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Registry } from 'prom-client';
+import { type MadeCertificate, operatorProblem } from './certificate.ts';
 import type { Address } from './config/address.ts';
+
+// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+const { createServer } = process.getBuiltinModule('node:http');
 
 export interface Readiness {
   ready: boolean;
@@ -26,20 +34,26 @@ interface Answer {
   body: string;
 }
 
-const PATHS = ['/livez', '/readyz', '/metrics', '/status'];
-
-/**
- * Starts the status port.
- * @param parts `readiness` and `status` are asked at each request and must not wait for anything
- * @throws the error of `listen`, such as EADDRINUSE
- */
-export async function createStatusServer(parts: {
+/** `readiness` and `status` are asked at each request and must not wait for anything. */
+export interface StatusParts {
   listen: Address;
   readiness(): Readiness;
   status(): object;
   registry: Registry;
-}): Promise<StatusServer> {
-  const server = http.createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+  tls?: MadeCertificate & {
+    /** The authorities in force, PEM. */
+    operatorCa(): string;
+  };
+  /** What the operator asks in a pod. */
+  link?: () => Promise<object>;
+  /** Who knows the path may ask for the drain; answered when it is done. */
+  drain?: { path: string; run(): Promise<object> };
+}
+
+/** Starts the status port. @throws the error of `listen`, such as EADDRINUSE */
+export async function createStatusServer(parts: StatusParts): Promise<StatusServer> {
+  const limits = { requestTimeout: 10_000, headersTimeout: 5_000 };
+  const handle: http.RequestListener = (request, response) => {
     answer(request, parts).then(
       (reply) => send(response, reply),
       (error: unknown) => {
@@ -47,7 +61,12 @@ export async function createStatusServer(parts: {
         send(response, json(500, { error: `The recorder could not describe itself: ${why}` }));
       },
     );
-  });
+  };
+  const { tls } = parts;
+  const server =
+    tls === undefined
+      ? createServer(limits, handle)
+      : https.createServer({ ...limits, ...tlsOptions(tls) }, handle);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(parts.listen.port, parts.listen.host, () => {
@@ -66,14 +85,25 @@ export async function createStatusServer(parts: {
   };
 }
 
-async function answer(
-  request: http.IncomingMessage,
-  parts: { readiness(): Readiness; status(): object; registry: Registry },
-): Promise<Answer> {
+/** Clients may send a certificate; whose it is decides what they are told, not whether they may connect. */
+function tlsOptions({ key, certificate }: MadeCertificate): https.ServerOptions {
+  return {
+    key,
+    cert: certificate,
+    requestCert: true,
+    rejectUnauthorized: false,
+    handshakeTimeout: 10_000,
+    // Each connection proves its key anew: a resumed session would stand for a certificate of some other time.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+async function answer(request: http.IncomingMessage, parts: StatusParts): Promise<Answer> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return json(405, { error: 'Only GET and HEAD are answered here.' });
   }
-  switch (request.url?.split('?')[0]) {
+  const path = request.url?.split('?')[0];
+  switch (path) {
     case '/livez':
       return json(200, { alive: true });
     case '/readyz': {
@@ -83,10 +113,23 @@ async function answer(
     case '/metrics':
       return { status: 200, contentType: parts.registry.contentType, body: await parts.registry.metrics() };
     case '/status':
-      return json(200, parts.status());
-    default:
-      return json(404, { error: `This is the recorder's status port; it answers ${PATHS.join(', ')}.` });
+      return forOperator(request, parts) ?? json(200, parts.status());
+    case '/link':
+      if (parts.link === undefined) break;
+      return forOperator(request, parts) ?? json(200, await parts.link());
+    case parts.drain?.path:
+      if (request.method === 'GET') return json(200, (await parts.drain?.run()) ?? {});
   }
+  const paths = ['/livez', '/readyz', '/metrics', '/status', ...(parts.link === undefined ? [] : ['/link'])];
+  return json(404, { error: `This is the recorder's status port; it answers ${paths.join(', ')}.` });
+}
+
+/** The answer to who is not the operator; null for the operator, and without TLS, where only this machine asks. */
+function forOperator(request: http.IncomingMessage, { tls }: StatusParts): Answer | null {
+  if (tls === undefined) return null;
+  const certificate = (request.socket as TLSSocket).getPeerX509Certificate();
+  const problem = operatorProblem(certificate, tls.operatorCa(), Date.now());
+  return problem === null ? null : json(403, { error: `This is only for the operator: ${problem}.` });
 }
 
 function json(status: number, value: object): Answer {

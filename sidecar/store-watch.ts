@@ -44,8 +44,8 @@ export interface StoreWatch {
 
 export interface StoreWatchOptions {
   store: ObjectStore;
-  /** ms; sets how often an idle recorder looks. */
-  maxUploadLagMs: number;
+  /** The bound in force (ms); sets how often an idle recorder looks. */
+  maxUploadLagMs(): number;
   /** Monotonic, ms. */
   nowMs(): number;
   /** Told of each failure. */
@@ -182,7 +182,7 @@ export function createStoreWatch(options: StoreWatchOptions): StoreWatch {
     if (succeededMs === null || uploadTroubleMs !== null || lookTroubleMs !== null || silent.length > 0)
       return true;
     for (const { startMs } of uploads) if (now - startMs > LOOK_EVERY_MS) return true;
-    return now - succeededMs >= idleLookMs(options.maxUploadLagMs) - TICK_MS;
+    return now - succeededMs >= idleLookMs(options.maxUploadLagMs()) - TICK_MS;
   }
 
   function tick(): void {

@@ -214,7 +214,7 @@ const config = z.object({
   ...head,
   type: z.literal('config'),
   config: z.object({
-    kind: z.enum(['configuration', 'clock', 'session_key']),
+    kind: z.enum(['configuration', 'configuration_refused', 'clock', 'session_key']),
     before: orNull(text),
     after: orNull(text),
     signed_by: orNull(text),

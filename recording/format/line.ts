@@ -247,7 +247,8 @@ export interface GapLine extends LineHead {
 export interface ConfigLine extends LineHead {
   type: 'config';
   config: {
-    kind: 'configuration' | 'clock' | 'session_key';
+    /** `configuration_refused`: one was delivered and not taken; `after` is what it would have been. */
+    kind: 'configuration' | 'configuration_refused' | 'clock' | 'session_key';
     before: string | null;
     after: string | null;
     signed_by: string | null;

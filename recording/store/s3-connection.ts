@@ -3,7 +3,6 @@
  * Invariant: a request is sent once. When to try again is the caller's policy, never the SDK's.
  */
 import fs from 'node:fs';
-import http from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
@@ -12,6 +11,9 @@ import { createS3Credentials } from './s3-credentials.ts';
 import { s3Failure } from './s3-failure.ts';
 import { CA_FILE_ERROR } from './s3-meanings.ts';
 import type { S3StoreOptions } from './s3-options.ts';
+
+// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+const { Agent } = process.getBuiltinModule('node:http');
 
 export interface S3TimeLimits {
   /** Until TCP, or the tunnel of a proxy, is there; the handshake of TLS counts as idleness. */
@@ -56,9 +58,9 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined
 }
 
 /** Made once for all connections: Node would else parse every authority again for each. */
-function trustContext(caFile: string): tls.SecureContext {
+function trustContext(caFile: string, readCa: () => string): tls.SecureContext {
   try {
-    const added = fs.readFileSync(caFile, 'utf8');
+    const added = readCa();
     if (!added.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`${caFile} holds no PEM certificate`);
     return tls.createSecureContext({ ca: [...tls.getCACertificates('default'), added] });
   } catch (error) {
@@ -67,7 +69,8 @@ function trustContext(caFile: string): tls.SecureContext {
   }
 }
 
-function requestHandlerOptions({ caFile }: S3StoreOptions, limits: S3TimeLimits) {
+function requestHandlerOptions({ caFile, readCa }: S3StoreOptions, limits: S3TimeLimits) {
+  const secureContext = (file: string) => trustContext(file, readCa ?? (() => fs.readFileSync(file, 'utf8')));
   const agent = {
     keepAlive: true,
     // Callers bound their own number. A request that waits here for a socket would be taken for one that can't connect.
@@ -79,8 +82,8 @@ function requestHandlerOptions({ caFile }: S3StoreOptions, limits: S3TimeLimits)
   return {
     connectionTimeout: limits.connectMs,
     socketTimeout: limits.idleMs,
-    httpAgent: new http.Agent(agent),
-    httpsAgent: new https.Agent(caFile === null ? agent : { ...agent, secureContext: trustContext(caFile) }),
+    httpAgent: new Agent(agent),
+    httpsAgent: new https.Agent(caFile === null ? agent : { ...agent, secureContext: secureContext(caFile) }),
   };
 }
 
@@ -100,9 +103,18 @@ export function createS3Connection(options: S3StoreOptions, limits: S3TimeLimits
   let client: S3Client | null = null;
   let region: string | null = null;
   let clockOffsetMs = 0;
+  /** What `readCa` gave for the client. */
+  let trusted: string | null = null;
   const credentials = createS3Credentials(options.credentialFiles);
 
+  /** The next request gets a new client; those on their way keep theirs. */
+  function forgetClient(): void {
+    clockOffsetMs = client?.config.systemClockOffset ?? clockOffsetMs;
+    client = null;
+  }
+
   function makeClient(): S3Client {
+    trusted = options.readCa?.() ?? null;
     const config: S3ClientConfig = {
       region: async () => (region ??= await findRegion(options)),
       ...(options.endpoint === null ? {} : { endpoint: options.endpoint }),
@@ -129,6 +141,7 @@ export function createS3Connection(options: S3StoreOptions, limits: S3TimeLimits
       signal?.throwIfAborted();
       const { generation } = credentials;
       try {
+        if (client !== null && options.readCa !== undefined && options.readCa() !== trusted) forgetClient();
         client ??= makeClient();
         return await untilAborted(send(client, signal === undefined ? {} : { abortSignal: signal }), signal);
       } catch (error) {
@@ -136,10 +149,7 @@ export function createS3Connection(options: S3StoreOptions, limits: S3TimeLimits
         const failure = s3Failure(operation, key, error);
         if (failure.code === 'credentials') credentials.renew(generation);
         // A certificate that is not trusted may be of a new authority, and the CA file exchanged meanwhile.
-        if (failure.code === 'misconfigured' && options.caFile !== null) {
-          clockOffsetMs = client?.config.systemClockOffset ?? clockOffsetMs;
-          client = null;
-        }
+        if (failure.code === 'misconfigured' && options.caFile !== null) forgetClient();
         throw failure;
       }
     },

@@ -14,6 +14,8 @@ export interface S3StoreOptions {
   pathStyle: boolean;
   /** PEM file of certificate authorities that are trusted beside the system's; null = none. */
   caFile: string | null;
+  /** What `caFile` holds now, from who has checked it; a change counts from the next request on. Without it the file is read. */
+  readCa?: () => string;
   /** Files that hold a static key, one value each, read again when they change. Null: the default chain of AWS SDKs. */
   credentialFiles: { accessKeyId: string; secretAccessKey: string; sessionToken: string | null } | null;
   /** Encryption by the store; null = the bucket's default. */

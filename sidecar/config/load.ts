@@ -9,7 +9,8 @@ import path from 'node:path';
 import { type S3StoreOptions, s3Location } from '@mcp-recorder/recording/store/s3-options';
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { type ConfigurationFlags, flagHint, flagThatGave, withFlags } from './flags.ts';
-import { ConfigurationError, describeIssues, type KeyPath, type Problem } from './problems.ts';
+import { ConfigurationError, type KeyPath, type Problem } from './configuration-error.ts';
+import { describeIssues } from './problems.ts';
 import { type CheckedFile, type Configuration, configurationSchema, type Storage } from './schema.ts';
 
 /** The file's content, and the way back from a key to its line. */
@@ -20,16 +21,19 @@ interface ParsedFile {
 
 /**
  * Reads the configuration. Relative paths count from the file's directory, those of flags from the working directory.
+ * @param from.text the file's content, from who has read it already
  * @param from.environment only tells where the state of this user goes
  * @throws ConfigurationError with every problem found
  */
 export function loadConfiguration(from: {
   file?: string | undefined;
+  text?: string;
   flags?: ConfigurationFlags;
   environment?: Readonly<Record<string, string | undefined>>;
 }): Configuration {
   const { file = null, flags = {}, environment = process.env } = from;
-  const parsed: ParsedFile = file === null ? { content: {}, lineOf: () => null } : readFile(file);
+  const parsed: ParsedFile =
+    file === null ? { content: {}, lineOf: () => null } : parseFile(file, from.text ?? readFile(file));
   const base = file === null ? process.cwd() : path.dirname(path.resolve(file));
   const { content: given, problems } = withFlags(parsed.content, flags);
   const checked = configurationSchema.safeParse(given);
@@ -69,6 +73,7 @@ function complete(
   const name = checked.name ?? nameOfHost(server.url.origin);
   const storage = storageOf(checked.storage, resolve);
   const { directory, sizeLimit, allowTmpfs } = recording.spool;
+  const { operatorCa } = checked.status;
   const spool =
     directory !== undefined
       ? resolve(directory, 'spool')
@@ -90,7 +95,10 @@ function complete(
       spool: { directory: spool, sizeLimitBytes: sizeLimit, allowTmpfs },
     },
     // Loopback, whatever the listener's host: what stands there is for the operator, not for clients.
-    status: { listen: checked.status.listen ?? { host: '127.0.0.1', port: nextPort(listen.port) } },
+    status: {
+      listen: checked.status.listen ?? { host: '127.0.0.1', port: nextPort(listen.port) },
+      ...(operatorCa === undefined ? {} : { tls: { operatorCa } }),
+    },
     drain: { timeoutMs: drain.timeout },
     limits: { memoryBytes: limits.memory },
     log,
@@ -167,14 +175,16 @@ function digestOf(effective: Omit<Configuration, 'digest'>): string {
   return `sha256:${createHash('sha256').update(canonical).digest('hex')}`;
 }
 
-function readFile(file: string): ParsedFile {
-  let text: string;
+function readFile(file: string): string {
   try {
-    text = fs.readFileSync(file, 'utf8');
+    return fs.readFileSync(file, 'utf8');
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ConfigurationError(file, [{ path: '', line: null, message: `can't be read: ${why}` }]);
   }
+}
+
+function parseFile(file: string, text: string): ParsedFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {

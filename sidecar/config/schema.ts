@@ -6,6 +6,7 @@
 import type { S3StoreOptions } from '@mcp-recorder/recording/store/s3-options';
 import { z } from 'zod';
 import { ADDRESS_EXPECTED, type Address, parseAddress } from './address.ts';
+import { AUTHORITIES_EXPECTED, areAuthorities } from './authorities.ts';
 import { section } from './section.ts';
 import { directory, storageSection } from './storage-schema.ts';
 import {
@@ -39,7 +40,8 @@ export interface Configuration {
     maxRequestBytes: number;
     spool: { directory: string; sizeLimitBytes: number; allowTmpfs: boolean };
   };
-  status: { listen: Address };
+  /** `tls`: served over TLS, and what it says of the recorder only to clients whose certificate one of `operatorCa` (PEM) issued. */
+  status: { listen: Address; tls?: { operatorCa: string } };
   drain: { timeoutMs: number };
   /** Bytes of request bodies that no answer has come to yet, all exchanges together. */
   limits: { memoryBytes: number };
@@ -170,7 +172,22 @@ export const configurationSchema = section({
       .describe(
         'Health, metrics and status, HOST:PORT. Default: 127.0.0.1 and the port after that of listen.',
       ),
-  }).prefault({}),
+    tls: z
+      .boolean({ error: 'true or false' })
+      .prefault(false)
+      .describe(
+        'TLS with a certificate that the recorder makes for itself; /status is then only for clients with a certificate of operatorCa.',
+      ),
+    operatorCa: z
+      .string({ error: AUTHORITIES_EXPECTED })
+      .refine(areAuthorities, { error: AUTHORITIES_EXPECTED })
+      .optional()
+      .describe('Certificate authorities of the operator that may ask for /status, PEM.'),
+  })
+    .refine(({ tls, operatorCa }) => tls === (operatorCa !== undefined), {
+      error: 'tls: true and operatorCa, both or neither',
+    })
+    .prefault({}),
   drain: section({
     timeout: duration(0, '0s')
       .prefault('25s')

@@ -18,8 +18,7 @@ export type ProxyMetrics = Pick<Metrics, 'exchangeEnded' | 'operationEnded' | 'd
 export interface ProxyContext {
   readonly spool: Spool;
   readonly gate: Gate;
-  /** Null: what can't be recorded does not pass. */
-  readonly gaps: Gaps | null;
+  readonly gaps: Gaps;
   readonly upstream: Upstream;
   readonly operations: OperationTable;
   readonly sessions: SessionNamer;
@@ -30,7 +29,8 @@ export interface ProxyContext {
   /** Tells the operator what the metrics only count. */
   readonly warn: (message: string, fields: Record<string, unknown>) => void;
   readonly newId: () => string;
-  readonly maxRequestBytes: number;
+  /** May change; a request is held to what it found when it came. */
+  maxRequestBytes: number;
   /** Who calls, as JSON text, and what tells callers apart. Without identity all callers are one. */
   readonly principalJson: string;
   readonly principalKey: string;

@@ -321,7 +321,7 @@ export class Exchange {
   #meetsGap(error: SpoolError): boolean {
     const { gaps, gate } = this.context;
     // What only waits for the store is recorded.
-    if (gaps === null || error.code === 'drained' || error.code === 'not_stored') return false;
+    if (!gaps.allowed || error.code === 'drained' || error.code === 'not_stored') return false;
     if (!this.#unrecorded) this.goUnrecorded(gate.current.cause?.reason ?? 'spool_failed');
     return true;
   }
@@ -329,7 +329,7 @@ export class Exchange {
   /** Nothing of it is recorded from here on. @param cause a reason of the gate */
   goUnrecorded(cause: string): void {
     this.#unrecorded = true;
-    this.context.gaps?.exchangeMet(cause);
+    this.context.gaps.exchangeMet(cause);
   }
 
   get unrecorded(): boolean {
@@ -339,7 +339,7 @@ export class Exchange {
   #leaveGap(): void {
     if (this.#leftGap) return;
     this.#leftGap = true;
-    this.context.gaps?.exchangeEnded();
+    this.context.gaps.exchangeEnded();
   }
 
   /** Calls `then` once no append of this exchange waits any more: only then is it known what number comes next. */

@@ -2,7 +2,7 @@
  * Owns the server that clients connect to: which requests become exchanges, and how it comes to rest.
  * Invariant: whatever arrives is recorded as an exchange or counted as denied; after a drain no exchange is left open.
  */
-import http from 'node:http';
+import type http from 'node:http';
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Address } from '../config/address.ts';
@@ -11,12 +11,15 @@ import type { RefusalReason } from '../exchange/refusals.ts';
 import { refuse, refuseConnection } from './refuse.ts';
 import { RequestHandling } from './request-handling.ts';
 
+// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+const { createServer } = process.getBuiltinModule('node:http');
+
 /** Request heads beyond this get 431: tokens with many groups fit, floods do not (bytes). */
 const MAX_HEADER_BYTES = 64 * 1024;
 /** Longer than what clients and load balancers keep idle connections, so that they, not we, close first (ms). */
 const KEEP_ALIVE_MS = 75_000;
 /** How long a drain waits, when it has cut what was left, for ends that disk or store do not take at present (ms). */
-const ENDS_MS = 2_000;
+export const ENDS_MS = 2_000;
 /** How often a drain looks whether only idle streams are left (ms). */
 const DRAIN_LOOK_MS = 50;
 
@@ -26,13 +29,13 @@ export interface Listener {
   readonly active: number;
   /** Those of them whose response is an open event stream. */
   readonly streams: number;
-  /** Cuts event streams that go on unrecorded: their clients come back, and are recorded then. */
-  cutUnrecordedStreams(): void;
+  /** Cuts what goes on unrecorded: `streams`, whose clients come back and are recorded then, or all of it. */
+  cutUnrecorded(which: 'streams' | 'all'): void;
   /**
-   * Takes no new connections; lets calls finish, at most `timeoutMs`; then cuts what is left (streams that answer no
+   * Takes no new connections; lets calls finish until `late` is aborted; then cuts what is left (streams that answer no
    * call at once). Resolves when nothing is under way, or nothing but ends that can't be recorded now: the spool settles those.
    */
-  drain(timeoutMs: number): Promise<void>;
+  drain(late: AbortSignal): Promise<void>;
 }
 
 /** Starts to listen. @throws Error of the system when the address can't be bound */
@@ -67,7 +70,7 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     settle();
   }
 
-  const server = http.createServer({
+  const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
@@ -150,29 +153,33 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
       for (const { recorder } of underWay) if (recorder?.streams === true) streams++;
       return streams;
     },
-    cutUnrecordedStreams() {
+    cutUnrecorded(which) {
       for (const { recorder } of underWay.slice()) {
-        if (recorder?.streams === true && recorder.unrecorded) recorder.cut();
+        if (recorder?.unrecorded === true && (which === 'all' || recorder.streams)) recorder.cut();
       }
     },
-    async drain(timeoutMs) {
+    async drain(lateSignal) {
       context.draining = true;
       server.close();
       server.closeIdleConnections();
       await new Promise<void>((resolve) => {
-        let timer = setTimeout(() => {
+        let timer: NodeJS.Timeout | undefined;
+        const onLate = (): void => {
           late = true;
           timer = setTimeout(() => settled?.(), ENDS_MS);
           cutAll();
-        }, timeoutMs);
+        };
         // A stream falls idle without telling.
         const looking = setInterval(settle, DRAIN_LOOK_MS);
         settled = () => {
           settled = null;
           clearTimeout(timer);
           clearInterval(looking);
+          lateSignal.removeEventListener('abort', onLate);
           resolve();
         };
+        if (lateSignal.aborted) onLate();
+        else lateSignal.addEventListener('abort', onLate);
         settle();
       });
       server.closeAllConnections();

@@ -32,6 +32,8 @@ export class RequestHandling {
   /** Bytes taken from the memory budget. */
   #taken = 0;
   #exchangeOver = false;
+  /** The most that its body may have. */
+  readonly #maxBytes: number;
   #coding: Coding | null = null;
 
   /** @param over called once, when nothing of it is left to wait for */
@@ -42,6 +44,7 @@ export class RequestHandling {
     over: (handling: RequestHandling) => void,
   ) {
     this.#context = context;
+    this.#maxBytes = context.maxRequestBytes;
     this.request = request;
     this.response = response;
     this.#over = over;
@@ -52,17 +55,17 @@ export class RequestHandling {
   /** @param expectsContinue the client waits for 100-continue before it sends its body */
   start(expectsContinue: boolean): void {
     const { request, response } = this;
-    const { gate, maxRequestBytes, budget } = this.#context;
+    const { gate, budget } = this.#context;
     const problem = refusedByHeaders(request);
     if (problem !== null) return this.#deny(problem.reason, { message: problem.message });
     if (gate.current.state === 'Closed') return this.#deny('gate_closed', closedDetail(gate.current.cause));
     const coding = readCoding(request.headers['content-encoding'] ?? null);
     if (coding === 'unknown') return this.#deny('unsupported_coding');
     this.#coding = coding;
-    if (expectsContinue && Number(request.headers['content-length'] ?? 0) <= maxRequestBytes) {
+    if (expectsContinue && Number(request.headers['content-length'] ?? 0) <= this.#maxBytes) {
       response.writeContinue();
     }
-    readBody(request, maxRequestBytes, budget, (read) => this.#bodyRead(read));
+    readBody(request, this.#maxBytes, budget, (read) => this.#bodyRead(read));
   }
 
   /** The end of the exchange is on disk, or can't be brought there. */
@@ -105,7 +108,7 @@ export class RequestHandling {
   }
 
   #bodyRead(read: BodyOutcome): void {
-    const { budget, maxRequestBytes } = this.#context;
+    const { budget } = this.#context;
     if (read.outcome === 'client_closed') {
       // A body that broke in the middle has been refused by now.
       if (!this.response.headersSent) this.#countGone();
@@ -118,9 +121,9 @@ export class RequestHandling {
     this.#taken += bytes.length;
     if (this.#coding === null || bytes.length === 0) return this.#classify(bytes, bytes);
     // What it decodes to is known only afterwards.
-    const reserved = maxRequestBytes - bytes.length;
+    const reserved = this.#maxBytes - bytes.length;
     if (!budget.take(reserved)) return this.#deny('memory');
-    decodeWhole(bytes, this.#coding, maxRequestBytes, (result) => {
+    decodeWhole(bytes, this.#coding, this.#maxBytes, (result) => {
       budget.give(reserved);
       if (this.#isGone()) return;
       if ('failure' in result) return this.#deny(result.failure);

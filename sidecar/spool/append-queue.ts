@@ -3,13 +3,15 @@
  * Invariant: every append is answered once. While the spool can't be written only closing appends are kept, and of those only so many
  * bytes; all others are refused.
  */
-import { type Durable, type LineTail, type Obstacle, SpoolError } from './spool.ts';
+import { type AppendOptions, type Durable, type LineTail, type Obstacle, SpoolError } from './spool.ts';
 
 /** One append on its way. */
 export interface Pending {
   lines: readonly LineTail[];
   durable: Durable;
   closing: boolean;
+  /** Of the configuration that its last line begins; null when it is about something else. */
+  digest: string | null;
   /** Lines that went into a batch. */
   taken: number;
   /** Lines that are on disk, as far as the append is not complete. */
@@ -46,7 +48,7 @@ const KEPT_BYTES = 1024 * 1024;
 
 export interface AppendQueue {
   readonly length: number;
-  push(lines: readonly LineTail[], durable: Durable, closing: boolean): void;
+  push(lines: readonly LineTail[], durable: Durable, options: AppendOptions): void;
   first(): Pending | undefined;
   shift(): void;
   /** Answers what can't wait for the obstacle to go. */
@@ -62,8 +64,8 @@ export function createAppendQueue(): AppendQueue {
     get length() {
       return queue.length - head;
     },
-    push(lines, durable, closing) {
-      queue.push({ lines, durable, closing, taken: 0, synced: 0, error: null });
+    push(lines, durable, { closing = false, digest = null }) {
+      queue.push({ lines, durable, closing, digest, taken: 0, synced: 0, error: null });
     },
     first: () => queue[head],
     shift() {

@@ -17,7 +17,7 @@ import { FRAME_HEAD_BYTES, SALT_BYTES, saltCrc } from './frame.ts';
 import { createLineWriter, type OpenFields } from './line-writer.ts';
 import { createNextFile, obstacleOf } from './next-file.ts';
 import { backoffMs, untilDone } from './retry.ts';
-import { type Durable, type LineTail, type Obstacle, SpoolError } from './spool.ts';
+import { type AppendOptions, type Durable, type LineTail, type Obstacle, SpoolError } from './spool.ts';
 
 export interface CommitLimits {
   /** A segment is sealed once it holds so many bytes. */
@@ -69,7 +69,7 @@ export interface CommitSurroundings {
 }
 
 export interface Commit {
-  append(lines: readonly LineTail[], durable: Durable, closing: boolean): void;
+  append(lines: readonly LineTail[], durable: Durable, options: AppendOptions): void;
   /** Begins the stream at once with an `open` line that names these streams; resolves when it is on disk. */
   openNaming(previousStreams: PreviousStream[]): Promise<void>;
   /** Gets the first file ready; resolves when that has worked, or `onWritable` was told that it has not. */
@@ -87,6 +87,8 @@ export interface Commit {
    * @returns the segment whose file was made ready and never written to, or null
    */
   close(): Promise<number | null>;
+  /** Segments, the open one too, are sealed so long after their first line of traffic from now on (ms). */
+  setSealAfter(ms: number): void;
   /** `seq` of the next line, and of the first that is not on disk. */
   marks(): { appended: number; synced: number };
   /** Whether a segment is open that holds lines on disk. */
@@ -107,11 +109,14 @@ interface Segment {
   batches: number;
   /** Holds more than its `open` line. */
   dirty: boolean;
+  /** When it began to (monotonic, us). */
+  soiledUs: number;
 }
 
 /** Turns of the event loop that a batch waits at most to become half as large as the last. */
 const MAX_TURNS = 3;
 
+const CLOSING: AppendOptions = { closing: true };
 /** Part of the reserve that stays free for what `beforeSeal` gives and the seal. */
 const SEAL_SHARE = 0.5;
 
@@ -143,6 +148,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   /** Appends that the last batch completed. */
   let lastAppends = 0;
   let turnsWaited = 0;
+  let { sealAfterMs } = limits;
   /** Why appends of the batch on its way were refused, if any were. */
   let refusing: Obstacle | null = null;
   let ageTimer: NodeJS.Timeout | undefined;
@@ -207,16 +213,26 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     nextSegment = number + 1;
     ageDue = false;
     const salt = randomBytes(SALT_BYTES);
-    return { number, fd, salt, seedCrc: saltCrc(salt), position: 0, batches: 0, dirty: false };
+    return { number, fd, salt, seedCrc: saltCrc(salt), position: 0, batches: 0, dirty: false, soiledUs: 0 };
   }
 
   function soil(segment: Segment): void {
     if (segment.dirty) return;
     segment.dirty = true;
-    ageTimer = setTimeout(() => {
-      ageDue = true;
-      schedule();
-    }, limits.sealAfterMs);
+    segment.soiledUs = clock.monotonicUs();
+    awaitAge(segment);
+  }
+
+  function awaitAge({ soiledUs }: Segment): void {
+    clearTimeout(ageTimer);
+    const leftMs = sealAfterMs - (clock.monotonicUs() - soiledUs) / 1000;
+    ageTimer = setTimeout(
+      () => {
+        ageDue = true;
+        schedule();
+      },
+      Math.max(0, leftMs),
+    );
   }
 
   /** Takes lines from the queue into the batch, as far as batch and segment go. */
@@ -236,6 +252,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
         soil(segment);
         writer.line(first.lines[first.taken] as LineTail);
         first.taken += 1;
+        if (first.digest !== null && first.taken === first.lines.length) writer.configured(first.digest);
       }
       answers.push(first);
       queue.shift();
@@ -404,7 +421,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     for (const pending of behind) pending.durable(failure(pending));
     if (wasTrial) queue.refuse(broken);
     // Nobody waits for these, so that nobody else could write them again.
-    if (sealTails.length > 0) queue.push(sealTails, () => {}, true);
+    if (sealTails.length > 0) queue.push(sealTails, () => {}, CLOSING);
     sealTails = [];
     void repair(segment);
   }
@@ -449,13 +466,13 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
   }
 
   return {
-    append(lines, durable, closing) {
+    append(lines, durable, how) {
       if (ending !== null || state === 'ended') {
         const hint = 'The recorder is shutting down; send the request to another instance, or again later.';
         queueMicrotask(() => durable(new SpoolError('drained', 'the stream has ended', hint)));
         return;
       }
-      queue.push(lines, durable, closing);
+      queue.push(lines, durable, how);
       schedule();
     },
     openNaming(previousStreams) {
@@ -479,7 +496,7 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     },
     end() {
       const tails = options.beforeSeal?.() ?? [];
-      if (tails.length > 0 && state !== 'ended') queue.push(tails, () => {}, true);
+      if (tails.length > 0 && state !== 'ended') queue.push(tails, () => {}, CLOSING);
       return new Promise((resolve) => {
         if (state === 'ended') return resolve();
         ending = resolve;
@@ -506,6 +523,12 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
       if (current !== null) await closeFile(current.fd);
       if (unused !== null) await closeFile(unused.fd);
       return unused?.segment ?? null;
+    },
+    setSealAfter(ms) {
+      sealAfterMs = ms;
+      // One whose seal is on its way needs no clock any more.
+      if (current?.dirty === true && (inFlight?.seal ?? null) === null && state !== 'ended')
+        awaitAge(current);
     },
     isOpen: () => current !== null && current.batches > 0,
     diskWaitMs() {

@@ -11,7 +11,7 @@ import { createSealedLine } from '@mcp-recorder/recording/proof/seal';
 import type { Batch } from './batch.ts';
 import type { LineTail } from './spool.ts';
 
-/** What an `open` line says that is the same in every segment of the stream. */
+/** What an `open` line says that is the same in every segment of the stream, but for `config`: the digest at the start. */
 export type OpenFields = Omit<OpenLine['open'], 'segment' | 'previous_root' | 'previous_streams'>;
 
 export interface LineWriter {
@@ -20,6 +20,8 @@ export interface LineWriter {
   /** Begins a segment with its `open` line. */
   open(segment: number, previousStreams: PreviousStream[]): void;
   line(tail: LineTail): void;
+  /** The last line stated a change of the configuration: segments are opened with this digest from here on. */
+  configured(digest: string): void;
   /** Ends the segment that is open. */
   seal(how: SealHow, last: boolean): void;
   /** Forgets the open segment and every line from `seq` on: they never reached the disk. */
@@ -48,6 +50,9 @@ export function createLineWriter(
   let unstatedStep: string | null = null;
   /** `seq` and time of the last line that stated a step. */
   let stated: { seq: number; from: string } | null = null;
+  let config = openFields.config;
+  /** `seq` of each line that changed it, and the digest before. */
+  const changes: { seq: number; before: string }[] = [];
 
   function add(time: string, tail: LineTail): void {
     tree.append(batch.add(head(nextSeq, time), tail));
@@ -87,11 +92,16 @@ export function createLineWriter(
         previous_root: previousRoot === null ? null : previousRoot.toString('base64'),
         previous_streams: previousStreams,
         ...openFields,
+        config,
       };
       add(timeWithoutStatement(), encodeTail({ type: 'open', open }));
     },
     line(tail) {
       add(nextTime(), tail);
+    },
+    configured(digest) {
+      changes.push({ seq: nextSeq - 1, before: config });
+      config = digest;
     },
     seal(how, last) {
       const time = nextTime();
@@ -104,6 +114,10 @@ export function createLineWriter(
     rewind(seq) {
       nextSeq = seq;
       previousRoot = rootBefore;
+      for (let last = changes.at(-1); last !== undefined && last.seq >= seq; last = changes.at(-1)) {
+        config = last.before;
+        changes.pop();
+      }
       if (stated !== null && stated.seq >= seq) unstatedStep ??= stated.from;
     },
     continueAfter(root) {

@@ -3,7 +3,6 @@
  * Invariant: the directory is claimed from before the first look at it until the last touch.
  */
 import type { KeyObject } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { PreviousStream } from '@mcp-recorder/recording/format/line';
 import type { Clock } from '@mcp-recorder/recording/format/time';
 import { createAcks } from './acks.ts';
@@ -59,6 +58,8 @@ export interface SpoolControl extends Spool {
   /** The store has the object: its file may go. */
   confirm(object: SealedObject): void;
   objectBytes(object: SealedObject): Promise<Buffer>;
+  /** Segments, the open one too, are sealed so long after their first line of traffic from now on (ms). */
+  setSealAfter(ms: number): void;
 }
 
 const DEFAULT_LIMITS: Record<SpoolOptions['commit'], CommitLimits> = {
@@ -252,15 +253,14 @@ async function openClaimed(
 
   return {
     stream,
-    append(lines, durable, how) {
-      const closing = how?.closing === true;
-      if (options.commit === 'Spool' || closing) return commit.append(lines, durable, closing);
+    append(lines, durable, how = {}) {
+      if (options.commit === 'Spool' || how.closing === true) return commit.append(lines, durable, how);
       const refused = acks.refusal();
       if (refused !== null && !commit.isBusy()) return queueMicrotask(() => durable(refused));
       // What is refused keeps its place behind what is on its way.
       const answered: Durable = (error) =>
         acks.wait(commit.marks().synced, lines.length, refused ?? error, durable);
-      commit.append(refused === null ? lines : [], answered, false);
+      commit.append(refused === null ? lines : [], answered, how);
     },
     setAckPolicy: acks.setPolicy,
     status: () => ({
@@ -283,9 +283,9 @@ async function openClaimed(
       }
       holdings.confirm(object);
     },
+    setSealAfter: commit.setSealAfter,
     objectBytes: async (object) => object.inMemory ?? (await files.read(object.path)),
-    async drain(deadlineMs) {
-      const late = new AbortController();
+    async drain(enough) {
       const done = finish().then(
         () => true,
         (error: unknown) => {
@@ -293,9 +293,12 @@ async function openClaimed(
           return false;
         },
       );
-      const deadline = pause(deadlineMs, false, { signal: late.signal }).catch(() => false);
-      const clean = await Promise.race([done, deadline]);
-      late.abort();
+      const givenUp = Promise.withResolvers<false>();
+      const giveUp = (): void => givenUp.resolve(false);
+      if (enough.aborted) giveUp();
+      else enough.addEventListener('abort', giveUp);
+      const clean = await Promise.race([done, givenUp.promise]);
+      enough.removeEventListener('abort', giveUp);
       const left = sealer.waiting + holdings.waiting + unsettled + (commit.isOpen() ? 1 : 0);
       const stopping = stop();
       if (clean) await stopping;

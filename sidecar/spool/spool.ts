@@ -33,6 +33,8 @@ export type Durable = (error: SpoolError | null) => void;
 export interface AppendOptions {
   /** Closes something that began before (`end`, `result`, `gap`, `denied`): may use the reserve that is kept for it. */
   closing?: boolean;
+  /** The last line states that this configuration is in force now: later segments are opened with its digest. */
+  digest?: string | null;
 }
 
 /** Why the spool takes nothing. */
@@ -101,7 +103,7 @@ export interface Spool {
   setAckPolicy(policy: AckPolicy): void;
   /**
    * Ends the stream: what was appended is made durable, the last segment is sealed as last, everything is handed to upload.
-   * Resolves when all is confirmed by the store, or `deadlineMs` after the call with what is left in the spool.
+   * Resolves when all is confirmed by the store, or, with what is left in the spool, when `enough` is aborted.
    */
-  drain(deadlineMs: number): Promise<{ uploaded: boolean; left: number }>;
+  drain(enough: AbortSignal): Promise<{ uploaded: boolean; left: number }>;
 }

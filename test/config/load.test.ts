@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import os from 'node:os';
@@ -6,7 +7,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ConfigurationFlags } from '../../sidecar/config/flags.ts';
 import { loadConfiguration } from '../../sidecar/config/load.ts';
-import { ConfigurationError, configurationJsonSchema } from '../../sidecar/config/problems.ts';
+import { ConfigurationError } from '../../sidecar/config/configuration-error.ts';
+import { configurationJsonSchema } from '../../sidecar/config/problems.ts';
 
 let directory: string;
 let count = 0;
@@ -243,6 +245,45 @@ describe('defaults that depend on other keys', () => {
   ])('with listen %s the status port stands on %s:%i', (listen, host, port) => {
     const configuration = loadConfiguration({ flags: { upstream: 'http://a', store: 's', listen } });
     expect(configuration.status.listen).toEqual({ host, port });
+  });
+});
+
+describe('TLS on the status port', () => {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', '/dev/null'];
+  const pem = execFileSync('openssl', ['req', '-x509', '-days', '2', '-subj', '/CN=authority', ...key], {
+    stdio: 'pipe',
+  }).toString();
+  const withStatus = (status: object) => `${LEAST}status: ${JSON.stringify(status)}\n`;
+
+  it('takes the certificates of one or more authorities as they stand', async () => {
+    for (const operatorCa of [pem, `${pem}\n${pem}`]) {
+      const { status } = await load(withStatus({ tls: true, operatorCa }));
+      expect(status.tls).toEqual({ operatorCa });
+    }
+    expect((await load(withStatus({ tls: false }))).status).not.toHaveProperty('tls');
+  });
+
+  it.each([
+    ['without the authorities', { tls: true }],
+    ['without TLS', { operatorCa: pem }],
+  ])('is refused %s', async (_, status) => {
+    expect((await problemsOf(withStatus(status))).message).toContain(
+      'tls: true and operatorCa, both or neither',
+    );
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['another text', 'CA'],
+    ['a broken certificate', pem.replace(/\n.{20}/, '\n')],
+    ['a certificate and more', `${pem}# and this one\n`],
+  ])('is refused with %s in the place of the authorities', async (_, operatorCa) => {
+    expect((await problemsOf(withStatus({ tls: true, operatorCa }))).problems).toEqual([
+      expect.objectContaining({
+        path: 'status.operatorCa',
+        message: expect.stringContaining('needs certificates of authorities, PEM'),
+      }),
+    ]);
   });
 });
 

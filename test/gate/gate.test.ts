@@ -194,6 +194,78 @@ describe('the gate', () => {
   });
 });
 
+describe('another policy', () => {
+  const policy = (maxUploadLagMs: number, onFailure: 'Closed' | 'Open' = 'Closed') => ({
+    maxUploadLagMs,
+    onFailure,
+  });
+
+  it('with a shorter bound closes at once what is past it', () => {
+    const { gate, observe } = setUp();
+    observe(failing(4_000));
+    expect(gate.current.state).toBe('Degraded');
+    gate.setPolicy(policy(3_000));
+    expect(gate.current).toMatchObject({ state: 'Closed', cause: REFUSED });
+  });
+
+  it('with a longer bound opens at once what is within it', () => {
+    const { gate, observe } = setUp();
+    observe(failing(12_000));
+    expect(gate.current.state).toBe('Closed');
+    gate.setPolicy(policy(20_000));
+    expect(gate.current).toMatchObject({ state: 'Degraded', cause: REFUSED });
+    observe({ ...WELL, lagMs: 12_000 });
+    gate.setPolicy(policy(60_000));
+    expect(gate.current.state).toBe('Open');
+  });
+
+  it('that lets calls pass counts for the store and for the disk, and so does its end', () => {
+    const { gate, states, observe } = setUp();
+    observe(failing(12_000));
+    gate.setPolicy(policy(10_000, 'Open'));
+    gate.observeSpool({ reason: 'spool_failed', message: 'EIO' });
+    gate.setPolicy(policy(10_000));
+    gate.observeSpool(null);
+    expect(states).toEqual([
+      'Closed store_unreachable',
+      'Degraded store_unreachable',
+      'FailOpen spool_failed',
+      'Closed spool_failed',
+      'Closed store_unreachable',
+    ]);
+  });
+
+  it('opens no gate that has seen no store yet, and none that has stopped', () => {
+    const { gate, observe } = setUp();
+    gate.setPolicy(policy(60_000, 'Open'));
+    expect(gate.current).toMatchObject({ state: 'Closed', cause: { reason: 'starting' } });
+    observe(WELL);
+    gate.drained();
+    gate.setPolicy(policy(10_000));
+    expect(gate.current).toMatchObject({ state: 'Closed', cause: { reason: 'drained' } });
+  });
+});
+
+describe('a gate that has been open', () => {
+  it('is known by that for ever', () => {
+    const { gate, observe } = setUp();
+    expect(gate.hasOpened).toBe(false);
+    observe(failing(1, { unproven: true }));
+    expect(gate.hasOpened).toBe(false);
+    observe(WELL, 1_500);
+    expect(gate.hasOpened).toBe(true);
+    observe(failing(60_000));
+    expect(gate.hasOpened).toBe(true);
+  });
+
+  it('is one that lets calls pass although the store has never answered', () => {
+    const { gate, observe } = setUp('Open');
+    observe(failing(1, { unproven: true }));
+    expect(gate.current.state).toBe('Degraded');
+    expect(gate.hasOpened).toBe(true);
+  });
+});
+
 describe('the reasons of a closed gate', () => {
   it.each([
     ['starting', false],

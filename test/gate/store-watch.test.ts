@@ -15,7 +15,7 @@ function setUp(maxUploadLagMs = 3_000) {
   const returns: boolean[] = [];
   const made = createStoreWatch({
     store: moody.store,
-    maxUploadLagMs,
+    maxUploadLagMs: () => maxUploadLagMs,
     nowMs: () => performance.now(),
     onProblem: ({ reason }) => problems.push(reason),
     onReturn: (hung) => returns.push(hung),

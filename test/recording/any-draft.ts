@@ -203,7 +203,7 @@ export const anyDraft: fc.Arbitrary<LineDraft> = fc.oneof(
     'config',
     fc.record({
       config: fc.record({
-        kind: fc.constantFrom('configuration', 'clock', 'session_key'),
+        kind: fc.constantFrom('configuration', 'configuration_refused', 'clock', 'session_key'),
         before: orNull(text),
         after: orNull(text),
         signed_by: orNull(text),

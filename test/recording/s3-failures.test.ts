@@ -496,6 +496,22 @@ describe('TLS', () => {
     expect(await put(store, 'key', BYTES)).toEqual({ outcome: 'created' });
   });
 
+  it('is trusted by what stands in the place of the CA file, from the next request on and no longer', async () => {
+    const options = secure.options('plain', prefix);
+    const right = await fs.readFile(String(options.caFile), 'utf8');
+    const other = await fs.readFile(
+      await makeCertificates(path.join(path.dirname(String(options.caFile)), 'o')),
+      'utf8',
+    );
+    let given = right;
+    const store = createS3Store({ ...options, caFile: '/not/read', readCa: () => given });
+    expect(await put(store, 'one', BYTES)).toEqual({ outcome: 'created' });
+    given = other;
+    await rejects(put(store, 'two', BYTES), { code: 'misconfigured' });
+    given = `${other}${right}`;
+    expect(await put(store, 'two', BYTES)).toEqual({ outcome: 'created' });
+  });
+
   it('goes through the tunnel of a proxy, except to hosts of NO_PROXY', async () => {
     const proxy = await startForwardProxy();
     try {

@@ -98,7 +98,7 @@ export async function live(
       await eventually(acked, { withinMs: 2000, everyMs: 1 }).catch(() => {});
     }
     if (life.abandons === true) return;
-    uploaded = (await running.spool.drain(10_000)).uploaded;
+    uploaded = (await running.spool.drain(AbortSignal.timeout(10_000))).uploaded;
     await running.uploader.close();
   }
   const ended = run().catch((error: unknown) => {

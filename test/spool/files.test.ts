@@ -143,7 +143,7 @@ test('a spool on a real disk is recorded, drained and verified, and leaves only 
   const { append, spool } = await startProcess({ directory: at('spool'), files, store });
   const names = Array.from({ length: 100 }, (_, i) => `l${i}`);
   expect(await Promise.all(names.map((name) => append([tail(name, 500)])))).toEqual(names.map(() => null));
-  expect(await spool.drain(10_000)).toEqual({ uploaded: true, left: 0 });
+  expect(await spool.drain(AbortSignal.timeout(10_000))).toEqual({ uploaded: true, left: 0 });
   expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true, findings: [] });
   expect(await files.list(at('spool'))).toEqual(['lock']);
 });

@@ -61,7 +61,7 @@ describe('a spool that commits to the object store', () => {
     expect(answers).toEqual([]);
     store.open();
     await eventually(() => answers.length === 2, { withinMs: 2_000 });
-    expect(await spool.drain(5_000)).toEqual({ uploaded: true, left: 0 });
+    expect(await spool.drain(AbortSignal.timeout(5_000))).toEqual({ uploaded: true, left: 0 });
     const report = await verifyStore(store.store, { expectClosed: true });
     expect(report.explained).toBe(true);
     expect(namesOf(await storedLines(store))).toEqual(['n0', 'n1', 'n2', 'n3', 'x', 'y']);
@@ -105,7 +105,7 @@ describe('a spool that commits to the object store', () => {
     spool.setAckPolicy({ kind: 'wait' });
     store.open();
     expect(await append([tail('d')])).toBeNull();
-    await spool.drain(5_000);
+    await spool.drain(AbortSignal.timeout(5_000));
     expect(namesOf(await storedLines(store))).toEqual(['a', 'b', 'd']);
   });
 
@@ -164,7 +164,7 @@ describe('a spool that commits to the object store', () => {
       answer = error;
     });
     await eventually(() => store.waiting.length === 1, { withinMs: 2_000 });
-    expect(await spool.drain(50)).toMatchObject({ uploaded: false });
+    expect(await spool.drain(AbortSignal.timeout(50))).toMatchObject({ uploaded: false });
     await eventually(() => answer !== null, { withinMs: 2_000 });
     expect(answer).toMatchObject({ code: 'not_stored', durableLines: 1 });
     store.open();
@@ -173,7 +173,7 @@ describe('a spool that commits to the object store', () => {
       files: disk.start({ kind: 'none' }).files,
       store: store.store,
     });
-    await next.spool.drain(5_000);
+    await next.spool.drain(AbortSignal.timeout(5_000));
     expect(namesOf(await storedLines(store))).toEqual(['a']);
     expect((await verifyStore(store.store, { expectClosed: true })).explained).toBe(true);
   });

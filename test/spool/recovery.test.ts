@@ -40,7 +40,7 @@ async function overwrite(files: SpoolFiles, path: string, at: number, bytes: Uin
 
 async function recover(world: Awaited<ReturnType<typeof twoDead>>) {
   const running = await startProcess({ directory: '/spool', files: world.files, store: world.store });
-  const drained = await running.spool.drain(5000);
+  const drained = await running.spool.drain(AbortSignal.timeout(5000));
   const lines = await storedLines(world.store);
   return { ...running, drained, lines, report: await verifyStore(world.store, { expectClosed: true }) };
 }

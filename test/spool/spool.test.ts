@@ -56,7 +56,7 @@ describe('a spool', () => {
     const lines = Array.from({ length: 60 }, (_, i) => tail(`s${i}`, 800));
     expect(await append(lines)).toBeNull();
     expect(held.syncs).toBeGreaterThan(5);
-    expect(await spool.drain(5000)).toEqual({ uploaded: true, left: 0 });
+    expect(await spool.drain(AbortSignal.timeout(5000))).toEqual({ uploaded: true, left: 0 });
     expect(namesOf(await storedLines(store))).toEqual(lines.map((_, i) => `s${i}`));
   });
 
@@ -65,7 +65,7 @@ describe('a spool', () => {
     const names = Array.from({ length: 120 }, (_, i) => `l${i}`);
     expect(await Promise.all(names.map((name) => append([tail(name, 500)])))).toEqual(names.map(() => null));
     await eventually(() => spool.status().watermarks.acked > 0, { withinMs: 1000 });
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     const lines = await storedLines(store);
     expect(lines.map(({ seq }) => seq)).toEqual(lines.map((_, i) => i));
     expect(namesOf(lines)).toEqual(names);
@@ -104,7 +104,7 @@ describe('a spool', () => {
 
   test('writes nothing for a process that recorded nothing', async () => {
     const { store, spool, disk } = await begin();
-    expect(await spool.drain(5000)).toEqual({ uploaded: true, left: 0 });
+    expect(await spool.drain(AbortSignal.timeout(5000))).toEqual({ uploaded: true, left: 0 });
     expect(store.objects.size).toBe(0);
     expect(disk.paths()).toEqual([]);
   });
@@ -113,7 +113,7 @@ describe('a spool', () => {
     const { store, append, spool } = await begin({ limits: { sealAfterMs: 10 } });
     await append([tail('a')]);
     await eventually(() => spool.status().watermarks.acked === 3, { withinMs: 2000 });
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     expect((await storedLines(store)).map(({ type }) => type)).toEqual([
       'open',
       'gap',
@@ -127,7 +127,7 @@ describe('a spool', () => {
   test('takes what was appended before a drain and refuses what comes after', async () => {
     const { store, append, spool } = await begin();
     const before = append([tail('before')]);
-    const drained = spool.drain(5000);
+    const drained = spool.drain(AbortSignal.timeout(5000));
     const after = append([tail('after')]);
     expect(await before).toBeNull();
     expect(await after).toMatchObject({ code: 'drained' });
@@ -139,7 +139,7 @@ describe('a spool', () => {
     let asked = 0;
     const { store, append, spool } = await begin({ beforeSeal: () => [tail(`asked${asked++}`)] });
     for (let i = 0; i < 8; i += 1) await append([tail(`a${i}`, 5000)]);
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     const lines = await storedLines(store);
     const beforeSeals = lines.flatMap(({ type }, i) =>
       type === 'seal' ? namesOf(lines.slice(i - 1, i)) : [],
@@ -153,13 +153,13 @@ describe('a spool', () => {
   test('gives up a drain at its deadline and says what is left, which the next process uploads', async () => {
     const { disk, store, append, spool } = await begin({ withoutUpload: true });
     await append([tail('a')]);
-    expect(await spool.drain(100)).toEqual({ uploaded: false, left: 1 });
+    expect(await spool.drain(AbortSignal.timeout(100))).toEqual({ uploaded: false, left: 1 });
     const next = await startProcess({
       directory: '/spool',
       files: disk.start({ kind: 'none' }).files,
       store,
     });
-    expect(await next.spool.drain(5000)).toEqual({ uploaded: true, left: 0 });
+    expect(await next.spool.drain(AbortSignal.timeout(5000))).toEqual({ uploaded: true, left: 0 });
     expect(namesOf(await storedLines(store))).toEqual(['a']);
     expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true });
   });
@@ -170,13 +170,13 @@ describe('a spool', () => {
     held.hold();
     const late = append([tail('late')]);
     await eventually(() => held.held === 1, { withinMs: 1000 });
-    expect(await spool.drain(50)).toEqual({ uploaded: false, left: 1 });
+    expect(await spool.drain(AbortSignal.timeout(50))).toEqual({ uploaded: false, left: 1 });
     expect(await late).toMatchObject({ code: 'drained' });
     held.release();
     await nextTurns(100);
     const { files } = disk.start({ kind: 'none' });
     const next = await startProcess({ directory: '/spool', files, store });
-    expect(await next.spool.drain(5000)).toEqual({ uploaded: true, left: 0 });
+    expect(await next.spool.drain(AbortSignal.timeout(5000))).toEqual({ uploaded: true, left: 0 });
     expect(namesOf(await storedLines(store))).toEqual(['a', 'late']);
     expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true });
   });
@@ -184,7 +184,7 @@ describe('a spool', () => {
   test('keeps lines that are longer than a batch or a segment', async () => {
     const { store, append, spool } = await begin();
     expect(await append([tail('long', 1_500_000), tail('after')])).toBeNull();
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     expect(namesOf(await storedLines(store))).toEqual(['long', 'after']);
     expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true });
   });
@@ -209,7 +209,7 @@ describe('a spool', () => {
     await eventually(() => spool.status().watermarks.acked > 0, { withinMs: 2000 });
     stepBy = -7_000_000;
     await append([tail('c')]);
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     const lines = await storedLines(store);
     const steps = lines.flatMap((line) => (line.type === 'config' ? [line.config.kind] : []));
     expect(steps).toEqual(['clock', 'clock']);
@@ -228,7 +228,7 @@ describe('a spool', () => {
       files: disk.start({ kind: 'none' }).files,
       store,
     });
-    await next.spool.drain(5000);
+    await next.spool.drain(AbortSignal.timeout(5000));
     const names = namesOf(await storedLines(store));
     expect(names).toEqual([...Array.from({ length: 40 }, (_, i) => `old${i}`), 'new']);
   });
@@ -244,7 +244,7 @@ describe('a spool that can not write', () => {
     expect(await append([tail('refused')])).toMatchObject({ code: 'closed' });
     await eventually(() => states.at(-1) === 'writable', { withinMs: 2000 });
     expect(await append([tail('again')])).toBeNull();
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     const lines = await storedLines(store);
     expect(namesOf(lines)).toEqual(['kept', 'again']);
     expect(lines.flatMap((line) => (line.type === 'seal' ? [line.seal.how] : []))).toEqual([
@@ -277,7 +277,7 @@ describe('a spool that can not write', () => {
     used.length = 0;
     await eventually(() => states.at(-1) === 'writable', { withinMs: 2000 });
     await append([tail('c')]);
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     expect(used.length).toBeGreaterThan(2);
     expect(used).not.toContain(failed);
   });
@@ -295,7 +295,7 @@ describe('a spool that can not write', () => {
     const error = await append(lines);
     expect(error).toMatchObject({ code: 'sync_failed' });
     expect(error?.durableLines).toBeGreaterThan(0);
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     expect(namesOf(await storedLines(store))).toEqual(
       lines.slice(0, error?.durableLines).map((_, i) => `s${i}`),
     );
@@ -313,7 +313,7 @@ describe('a spool that can not write', () => {
     held.refuseSpace(null);
     expect(await closing).toBeNull();
     expect(states).toEqual(['spool_failed', 'writable']);
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     expect(namesOf(await storedLines(store))).toEqual(['a', 'closing']);
   });
 
@@ -327,7 +327,7 @@ describe('a spool that can not write', () => {
     expect(await append([tail('too much', 600_000)], true)).toMatchObject({ code: 'closed' });
     held.refuseSpace(null);
     expect(await kept).toBeNull();
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
   });
 
   test('is full when neither limit nor disk allow another file: calls are refused, closing lines use the reserve, and space reopens it', async () => {
@@ -343,7 +343,7 @@ describe('a spool that can not write', () => {
     held.refuseSpace(null);
     await eventually(() => states.at(-1) === 'writable', { withinMs: 7000 });
     expect(await append([tail('after')])).toBeNull();
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
     const names = namesOf(await storedLines(store));
     expect(names.slice(-2)).toEqual(['end', 'after']);
     expect(await verifyStore(store, { expectClosed: true })).toMatchObject({ explained: true });
@@ -405,7 +405,7 @@ describe('a spool that can not write', () => {
     const writable = await append([tail('after')]);
     expect(writable).toBeNull();
     let drained = false;
-    const drain = spool.drain(8000).finally(() => {
+    const drain = spool.drain(AbortSignal.timeout(8000)).finally(() => {
       drained = true;
     });
     await eventually(
@@ -430,6 +430,6 @@ describe('a spool that can not write', () => {
     held.refuseSpace(null);
     await eventually(() => states.at(-1) === 'writable', { withinMs: 2000 });
     expect(await append([tail('a')])).toBeNull();
-    await spool.drain(5000);
+    await spool.drain(AbortSignal.timeout(5000));
   });
 });

@@ -2,92 +2,29 @@
  * What callers, probes and the recording see while the store is in trouble, for both commit modes and both answers to failure.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { createMoodyStore, type Mood, type MoodyStore } from '../support/moody-store.ts';
+import type { Mood, MoodyStore } from '../support/moody-store.ts';
 import { eventually } from '../support/poll.ts';
-import { connectRaw, listenRaw, type RawConnection, type RawServer } from '../support/raw-http.ts';
-import {
-  createHeldFiles,
-  type HeldFiles,
-  startTestRecorder,
-  type TestRecorder,
-  type TestRecorderOptions,
-} from '../support/recorder.ts';
+import type { RawServer } from '../support/raw-http.ts';
+import type { HeldFiles, TestRecorder, TestRecorderOptions } from '../support/recorder.ts';
+import { CALL, OK, POST, startTroubleScene, type TroubleScene } from '../support/trouble-scene.ts';
 
-const CALL = '{"jsonrpc":"2.0","id":"call-1","method":"tools/call","params":{"name":"echo"}}';
-const POST = `POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ${CALL.length}\r\n\r\n${CALL}`;
-const OK =
-  'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}';
-const LAG_MS = 1_000;
-
+let scene: TroubleScene;
 let held: HeldFiles;
 let moody: MoodyStore;
 let server: RawServer;
 let recorder: TestRecorder;
-let clients: RawConnection[] = [];
 
 async function begin(recording: TestRecorderOptions['recording'], mood: Mood = 'well'): Promise<void> {
-  held = createHeldFiles();
-  server = await listenRaw();
-  recorder = await startTestRecorder({
-    upstream: server.origin,
-    files: held.files,
-    recording: { maxUploadLagMs: LAG_MS, ...recording },
-    wrapStore(real) {
-      moody = createMoodyStore(real);
-      moody.be(mood);
-      return moody.store;
-    },
-  });
+  scene = await startTroubleScene(recording, mood);
+  ({ held, moody, server, recorder } = scene);
 }
-afterEach(async () => {
-  for (const client of clients) client.reset();
-  clients = [];
-  held.failSyncs(null);
-  held.release();
-  moody.be('well');
-  await server.close();
-  await recorder[Symbol.asyncDispose]();
-});
+afterEach(() => scene[Symbol.asyncDispose]());
 
-interface Status {
-  gate: { state: string; reason: string | null; hint: string | null; unrecorded_exchanges: number | null };
-  store: Record<string, unknown>;
-  watermarks: { synced: number };
-}
-
-async function status(): Promise<Status> {
-  return (await (await fetch(`${recorder.statusOrigin}/status`)).json()) as Status;
-}
-
-async function gate(state: string, withinMs = 5_000): Promise<Status> {
-  await eventually(async () => (await status()).gate.state === state, { withinMs });
-  return await status();
-}
-
-async function connect(): Promise<RawConnection> {
-  const client = await connectRaw(recorder.port);
-  clients.push(client);
-  return client;
-}
-
-/** A call that the server answers. */
-async function answeredCall(): Promise<string> {
-  const client = await connect();
-  await client.send(POST);
-  const upstream = await server.accept();
-  await upstream.message();
-  await upstream.send(OK);
-  const { startLine } = await client.message();
-  client.reset();
-  return startLine;
-}
-
-async function refusedCall() {
-  const client = await connect();
-  await client.send(POST);
-  const { startLine, headers, body } = await client.message();
-  return { startLine, headers: new Map(headers), error: JSON.parse(body.toString()) as unknown };
-}
+const status: TroubleScene['status'] = () => scene.status();
+const gate: TroubleScene['gate'] = (state, withinMs) => scene.gate(state, withinMs);
+const connect: TroubleScene['connect'] = () => scene.connect();
+const answeredCall: TroubleScene['answeredCall'] = () => scene.answeredCall();
+const refusedCall: TroubleScene['refusedCall'] = () => scene.refusedCall();
 
 describe('with a store that takes connections and answers nothing', () => {
   it('lets calls pass until the bound, then refuses them with the reason while the pod stays ready, and opens again', async () => {
@@ -159,13 +96,34 @@ describe('with a store that refuses', () => {
     const closed = await gate('Closed');
     expect(closed.gate).toMatchObject({ reason: 'store_unreachable', hint: 'Start it.' });
     expect(closed.store).toMatchObject({ immutability: null, last_success: null });
-    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(200);
+    // Those that it is to replace must stay.
+    const unready = await fetch(`${recorder.statusOrigin}/readyz`);
+    expect([unready.status, await unready.json()]).toEqual([
+      503,
+      { ready: false, reasons: [expect.stringMatching(/^store_unreachable: /)] },
+    ]);
     expect((await refusedCall()).startLine).toContain('503');
     moody.be('well');
     await gate('Open');
+    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(200);
     await eventually(async () => (await status()).store['immutability'] === 'Conditional', {
       withinMs: 2_000,
     });
+    expect(await answeredCall()).toContain('200');
+  });
+
+  it('stays ready for calls that it refuses once it has let one begin', async () => {
+    await begin({});
+    await gate('Open');
+    moody.be('down');
+    await gate('Closed');
+    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(200);
+  });
+
+  it('is ready from the start with onFailure Open: calls pass', async () => {
+    await begin({ onFailure: 'Open' }, 'down');
+    await gate('Degraded');
+    expect((await fetch(`${recorder.statusOrigin}/readyz`)).status).toBe(200);
     expect(await answeredCall()).toContain('200');
   });
 

@@ -1,0 +1,48 @@
+/**
+ * Owns which part of a configuration may change while the recorder runs.
+ * Invariant: the result is what is in force from then on: what may not change stands in it as it was, and is named.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Configuration } from './schema.ts';
+
+export interface Change {
+  /** In force from now on, with the digest of what was wanted. */
+  next: Configuration;
+  /** Keys that keep their value until the recorder is started anew. */
+  restartNeeded: string[];
+}
+
+/** Takes over of `wanted` what can be taken over without a restart. */
+export function changeOf(inForce: Configuration, wanted: Configuration): Change {
+  const restartNeeded: string[] = [];
+  const compare = (key: string, before: unknown, after: unknown): void => {
+    if (!isDeepStrictEqual(before, after)) restartNeeded.push(key);
+  };
+  for (const key of ['name', 'cluster', 'namespace', 'listen', 'server', 'storage'] as const) {
+    compare(key, inForce[key], wanted[key]);
+  }
+  const { commit, spool, onFailure, maxUploadLagMs, maxRequestBytes } = wanted.recording;
+  compare('recording.commit', inForce.recording.commit, commit);
+  compare('recording.spool', inForce.recording.spool, spool);
+  // A body that the memory in force has no room for could never pass.
+  const hasRoom = maxRequestBytes <= inForce.limits.memoryBytes;
+  if (!hasRoom) restartNeeded.push('recording.maxRequestBytes');
+  compare('status.listen', inForce.status.listen, wanted.status.listen);
+  const changesTls = (inForce.status.tls === undefined) !== (wanted.status.tls === undefined);
+  if (changesTls) restartNeeded.push('status.tls');
+  compare('drain', inForce.drain, wanted.drain);
+  compare('limits', inForce.limits, wanted.limits);
+  const next: Configuration = {
+    ...inForce,
+    recording: {
+      ...inForce.recording,
+      onFailure,
+      maxUploadLagMs,
+      maxRequestBytes: hasRoom ? maxRequestBytes : inForce.recording.maxRequestBytes,
+    },
+    status: changesTls ? inForce.status : { ...wanted.status, listen: inForce.status.listen },
+    log: wanted.log,
+    digest: wanted.digest,
+  };
+  return { next, restartNeeded };
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { changeOf } from '../../sidecar/config/change.ts';
+import { loadConfiguration } from '../../sidecar/config/load.ts';
+import type { Configuration } from '../../sidecar/config/schema.ts';
+
+const IN_FORCE = loadConfiguration({
+  flags: { upstream: 'http://127.0.0.1:1/', store: '/store', name: 'a' },
+});
+const TLS = { listen: IN_FORCE.status.listen, tls: { operatorCa: 'one' } };
+
+const wanted = (change: Partial<Configuration>): Configuration => ({ ...IN_FORCE, digest: 'new', ...change });
+const recording = (change: Partial<Configuration['recording']>) =>
+  wanted({ recording: { ...IN_FORCE.recording, ...change } });
+
+describe('a changed configuration', () => {
+  it.each<[string, Configuration]>([
+    ['recording.onFailure', recording({ onFailure: 'Open' })],
+    ['recording.maxUploadLag', recording({ maxUploadLagMs: 1_000 })],
+    ['recording.maxRequestBytes', recording({ maxRequestBytes: 10 })],
+    ['log.level', wanted({ log: { level: 'debug' } })],
+    ['nothing but its digest', wanted({})],
+  ])('is in force at once in %s', (_, configuration) => {
+    expect(changeOf(IN_FORCE, configuration)).toEqual({ next: configuration, restartNeeded: [] });
+  });
+
+  it.each<[string, Configuration]>([
+    ['name', wanted({ name: 'b' })],
+    ['cluster', wanted({ cluster: 'b' })],
+    ['namespace', wanted({ namespace: 'b' })],
+    ['listen', wanted({ listen: { host: '127.0.0.1', port: 1 } })],
+    ['server', wanted({ server: { url: 'http://b', origin: 'http://b', path: '/' } })],
+    ['storage', wanted({ storage: { kind: 'directory', location: '/b', directory: '/b' } })],
+    ['recording.commit', recording({ commit: 'ObjectStorage' })],
+    ['recording.spool', recording({ spool: { ...IN_FORCE.recording.spool, sizeLimitBytes: 1 } })],
+    ['recording.maxRequestBytes', recording({ maxRequestBytes: IN_FORCE.limits.memoryBytes + 1 })],
+    ['status.listen', wanted({ status: { listen: { host: '::', port: 1 } } })],
+    ['status.tls', wanted({ status: TLS })],
+    ['drain', wanted({ drain: { timeoutMs: 1 } })],
+    ['limits', wanted({ limits: { memoryBytes: 1e9 } })],
+  ])('changes nothing but the digest in %s, and names it', (key, configuration) => {
+    expect(changeOf(IN_FORCE, configuration)).toEqual({
+      next: { ...IN_FORCE, digest: 'new' },
+      restartNeeded: [key],
+    });
+  });
+
+  it('takes no larger requests than the memory in force has room for, whatever memory is to come', () => {
+    const { memoryBytes } = IN_FORCE.limits;
+    const larger = {
+      ...recording({ maxRequestBytes: memoryBytes + 1 }),
+      limits: { memoryBytes: memoryBytes * 2 },
+    };
+    expect(changeOf(IN_FORCE, larger)).toEqual({
+      next: { ...IN_FORCE, digest: 'new' },
+      restartNeeded: ['recording.maxRequestBytes', 'limits'],
+    });
+  });
+
+  it('brings other authorities of the operator at once', () => {
+    const before: Configuration = { ...IN_FORCE, status: TLS };
+    const after = wanted({ status: { ...TLS, tls: { operatorCa: 'two' } } });
+    expect(changeOf(before, after)).toEqual({ next: after, restartNeeded: [] });
+    expect(changeOf(before, wanted({}))).toEqual({
+      next: { ...before, digest: 'new' },
+      restartNeeded: ['status.tls'],
+    });
+  });
+
+  it('takes its parts over one by one: what needs a restart does not hold up the rest', () => {
+    const both = { ...recording({ onFailure: 'Open' }), cluster: 'b' };
+    expect(changeOf(IN_FORCE, both)).toEqual({
+      next: recording({ onFailure: 'Open' }),
+      restartNeeded: ['cluster'],
+    });
+  });
+
+  it('names what needs a restart until it is as it was', () => {
+    const { next } = changeOf(IN_FORCE, wanted({ cluster: 'b' }));
+    expect(changeOf(next, wanted({ cluster: 'b' })).restartNeeded).toEqual(['cluster']);
+    expect(changeOf(next, wanted({})).restartNeeded).toEqual([]);
+  });
+});
