@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { type IdentityCopy, keepIdentity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventEmitter } from '../kube/events.ts';
+import { KubeError } from '../kube/kube-error.ts';
 import { createQueue } from '../kube/queue.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, keyOf } from '../kube/resource.ts';
@@ -117,7 +118,10 @@ export function startLeading(parts: LeaderParts): Leader {
       return againMs;
     },
     failed(key, error, failures, waitMs) {
-      log.warn({ key, failures, wait_ms: Math.round(waitMs) }, messageOf(error));
+      const facts = { key, failures, wait_ms: Math.round(waitMs) };
+      if (error instanceof KubeError) log.warn(facts, error.message);
+      // A mistake of ours: where it happened is what helps.
+      else log.error({ ...facts, err: error }, 'a reconcile failed');
     },
     ended: (key, tookMs, outcome) =>
       metrics.reconciled(key.startsWith('@') ? 'cluster' : 'resource', outcome, tookMs),
@@ -186,8 +190,4 @@ export function startLeading(parts: LeaderParts): Leader {
       await Promise.all([closeAll(copies), ...Object.values(clusterCopies).map((copy) => copy.close())]);
     },
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
