@@ -1,6 +1,7 @@
 /**
  * Owns what is kept of the cluster's objects: the parts that decisions read, and no more, as clusters have many of them.
- * Invariant: a decision about the trimmed objects is the decision about the whole ones; the names and fields stay those of Kubernetes.
+ * Invariants: a decision about the trimmed objects is the decision about the whole ones; the names and fields stay those of Kubernetes. What the
+ * API server writes as null (an empty list of some kinds) is not there at all.
  */
 import type { DaemonSet, Deployment, StatefulSet } from 'kubernetes-types/apps/v1';
 import type { Container, ContainerStatus, Pod, PodStatus, Service } from 'kubernetes-types/core/v1';
@@ -74,13 +75,11 @@ export function trimService(service: Stored<Service>): Stored<Service> {
   } as Stored<Service>;
 }
 
-/** A slice that holds nothing says null, not an empty list, for both: the API server writes Go's nil slices so. */
 export function trimEndpointSlice(slice: Stored<EndpointSlice>): Stored<EndpointSlice> {
-  const { addressType, ports, endpoints } = slice;
+  const { endpoints } = slice;
   return {
     ...identityOf(slice),
-    addressType,
-    ports: ports ?? [],
+    ...pick(slice, 'addressType', 'ports'),
     endpoints: (endpoints ?? []).map((endpoint) => pick(endpoint, 'addresses', 'conditions', 'targetRef')),
   } as Stored<EndpointSlice>;
 }
@@ -133,9 +132,11 @@ function readAnnotations(annotations: Record<string, string> | undefined): Recor
   return Object.fromEntries(Object.entries(annotations ?? {}).filter(([name]) => READ_ANNOTATION.test(name)));
 }
 
-/** The named fields, those that are there. */
+/** The named fields, those that are there and not null. */
 function pick<T extends object, Key extends keyof T>(object: T, ...fields: Key[]): Partial<Pick<T, Key>> {
   const kept: Partial<Pick<T, Key>> = {};
-  for (const field of fields) if (object[field] !== undefined) kept[field] = object[field];
+  for (const field of fields) {
+    if (object[field] !== undefined && object[field] !== null) kept[field] = object[field];
+  }
   return kept;
 }
