@@ -3,6 +3,7 @@
  * Invariant: nothing is asked of the API server here but what stands above a ReplicaSet that was never seen.
  */
 import type { Memory, Observed } from '../desired/observed.ts';
+import { isWorthALook } from '../desired/pods.ts';
 import { type Labelled, matches } from '../desired/selectors.ts';
 import type { Looks, LookTarget } from '../link/look.ts';
 import { ownedName, RESOURCE_LABEL, SERVER_LABEL } from '../naming.ts';
@@ -89,11 +90,11 @@ export function lookTargets(
   const port = spec.traffic.mode === 'Relocate' ? spec.traffic.relocate?.port : serverPort;
   if (port === undefined) return [];
   const targets: LookTarget[] = [];
-  for (const { metadata: pod, status } of pods) {
-    const host = status?.podIP;
-    const isRecorded = pod?.labels?.[SERVER_LABEL] === metadata.name;
-    if (!isRecorded || host === undefined || status?.phase !== 'Running') continue;
-    const { namespace = '', name = '', uid = '' } = pod ?? {};
+  for (const pod of pods) {
+    const host = pod.status?.podIP;
+    const isRecorded = pod.metadata?.labels?.[SERVER_LABEL] === metadata.name;
+    if (!isRecorded || host === undefined || !isWorthALook(pod)) continue;
+    const { namespace = '', name = '', uid = '' } = pod.metadata ?? {};
     const { status: statusPort } = settings.sidecar.ports;
     targets.push({ namespace, name, uid, host, statusPort, serverPort: port });
   }
