@@ -98,6 +98,12 @@ export function isWorthALook(pod: Pod): boolean {
   return !hasEnded(pod) && mayServe(pod, true);
 }
 
+/** Where the recorder of a pod takes connections; null without one. */
+export function recorderPortOf({ spec }: Pod): number | null {
+  const sidecar = spec?.initContainers?.find(({ name }) => name === SIDECAR_CONTAINER);
+  return sidecar?.ports?.find(({ name }) => name !== PORT_NAMES.status)?.containerPort ?? null;
+}
+
 function hasEnded({ status }: Pod): boolean {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
@@ -132,7 +138,7 @@ function factsOf(
     createdMs,
     terminating: metadata?.deletionTimestamp !== undefined,
     restartedFor: annotations[RESTART_ANNOTATION] ?? null,
-    recorderPort: sidecar?.ports?.find(({ name }) => name !== PORT_NAMES.status)?.containerPort ?? null,
+    recorderPort: recorderPortOf(pod),
     flags: readFlags(annotations[FLAGS_ANNOTATION]),
     nodeAddresses: [...(status?.hostIPs?.map(({ ip }) => ip ?? '') ?? []), status?.hostIP ?? ''].filter(
       (address) => address !== '',

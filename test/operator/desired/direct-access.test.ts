@@ -4,7 +4,16 @@ import { describe, expect, it } from 'vitest';
 import { decide } from '../../../operator/desired/decide.ts';
 import type { Observed } from '../../../operator/desired/observed.ts';
 import { lookTargets } from '../../../operator/reconcile/observe.ts';
-import { barePod, conditionIn, enforcedWorld, heard, policy, recordedPod, resource } from './world.ts';
+import {
+  barePod,
+  conditionIn,
+  enforcedWorld,
+  heard,
+  policy,
+  recordedPod,
+  resource,
+  wanting,
+} from './world.ts';
 
 const directAccess = (observed: Observed) => conditionIn(decide(observed), 'DirectAccessBlocked');
 
@@ -81,4 +90,29 @@ describe('a relocated server that listens on all addresses all the same', () => 
     expect(directAccess(heard(closed, { server }))).toMatchObject({ status: 'True' });
     expect(directAccess(relocated())).toMatchObject({ status: 'True' });
   });
+});
+
+describe('while the way of the traffic changes, a pod is tried', () => {
+  const traffic = { mode: 'Relocate' as const, relocate: { port: 18_080 } };
+  const portsTried = (observed: Observed) => lookTargets(observed, 8080).map(({ serverPort }) => serverPort);
+
+  it('at the port where its server still is, not where it will be', () => {
+    expect(portsTried(wanting(enforcedWorld(), { traffic }))).toEqual([8080, 8080]);
+    expect(portsTried(enforcedWorld({ traffic }))).toEqual([18_080, 18_080]);
+  });
+
+  it('nowhere where its recorder stands in its place and the resource says no more where it is', () => {
+    const back = wanting(enforcedWorld({ traffic }), { traffic: { mode: 'Service' } });
+    expect(portsTried(back)).toEqual([null, null]);
+  });
+});
+
+it('a pod is tried at all of its addresses', () => {
+  const observed = enforcedWorld();
+  const pods = observed.pods.map((pod) => ({
+    ...pod,
+    status: { ...pod.status, podIP: '10.0.0.1', podIPs: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }] },
+  }));
+  const [first] = lookTargets({ ...observed, pods }, 8080);
+  expect(first).toMatchObject({ host: '10.0.0.1', addresses: ['10.0.0.1', 'fd00::1'] });
 });
