@@ -92,7 +92,8 @@ function policiesOf(settings: Settings): Policy[] {
     },
     {
       name: names.markerPolicy,
-      on: [on('', ['CREATE', 'UPDATE'], ['pods'])],
+      // With its status a pod's labels can be written too.
+      on: [on('', ['CREATE', 'UPDATE'], ['pods']), on('', ['UPDATE'], ['pods/status'])],
       rules: markerRules(settings),
       perResource: false,
     },
