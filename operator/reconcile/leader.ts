@@ -151,6 +151,7 @@ export function startLeading(parts: LeaderParts): Leader {
     await Promise.all(Object.values(clusterCopies).map(({ syncedOnce }) => syncedOnce));
     if (closed) return;
     for (const copy of Object.values(clusterCopies)) ends.push(copy.onChange(() => affect(CLUSTER)));
+    ends.push(identity.onTouched(() => affect(IDENTITY)));
     // Without waiting for the rest: where the definition is missing, no copy of resources is ever complete, and policies refuse every pod.
     queue.add(IDENTITY);
     queue.add(CLUSTER);

@@ -3,11 +3,17 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubeClient } from '../../../operator/kube/client.ts';
-import { ADMISSION_POLICIES, DEFINITIONS, MUTATING_WEBHOOKS } from '../../../operator/reconcile/kinds.ts';
+import {
+  ADMISSION_POLICIES,
+  DEFINITIONS,
+  MUTATING_WEBHOOKS,
+  SECRETS,
+} from '../../../operator/reconcile/kinds.ts';
 import { HELM_IS_HERE } from '../chart/helm.ts';
 import { createPod, CRD_FILE } from './cluster.ts';
-import { openStage, soon, type Stage } from './stage.ts';
+import { NAMESPACE, openStage, soon, type Stage } from './stage.ts';
 
+const IDENTITY = { namespace: NAMESPACE, name: 'mcp-recorder-identity' };
 const DEFINITION = { namespace: null, name: 'recordedmcpservers.mcp-recorder.dev' };
 
 let stage: Stage;
@@ -16,10 +22,24 @@ let client: KubeClient;
 beforeAll(async () => {
   stage = await openStage();
   client = stage.client;
+  await (await stage.startOperator()).stop('SIGTERM');
 });
 afterAll(() => stage?.stop());
 
 describe.runIf(HELM_IS_HERE)('a replica that starts', () => {
+  it("with a Secret whose certificate and key don't belong together repairs it, and serves", async () => {
+    const { data = {} } = await client.get(SECRETS, IDENTITY);
+    await client.patch(SECRETS, IDENTITY, { data: { 'tls.key': data['link.key'] } });
+    const operator = await stage.startOperator();
+    await soon(async () => (await operator.health('/readyz')).status === 200);
+    const repaired = await client.get(SECRETS, IDENTITY);
+    expect(repaired.data?.['config.key']).toBe(data['config.key']);
+    await client.delete(SECRETS, IDENTITY);
+    await soon(async () => (await client.find(SECRETS, IDENTITY)) !== null);
+    expect((await client.get(SECRETS, IDENTITY)).data).toEqual(repaired.data);
+    await operator.stop('SIGTERM');
+  });
+
   it("after the resource's definition was deleted takes away what refuses every pod since then", async () => {
     const before = await stage.startOperator();
     await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 4);
