@@ -61,7 +61,9 @@ describe.runIf(HELM_IS_HERE)('a replica that starts', () => {
     await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 0);
     expect(await client.list(MUTATING_WEBHOOKS)).toEqual([]);
     await soon(() => makePod().then(() => true));
-    expect((await after.health('/readyz')).status).toBe(503);
+    const { status, reasons } = await after.health('/readyz');
+    expect(status).toBe(503);
+    expect(reasons.join()).toMatch(/list recordedmcpservers: 404/);
     await stage.plane.installCrds(CRD_FILE);
     await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 4, 60_000);
     await soon(async () => (await after.health('/readyz')).status === 200, 60_000);
