@@ -18,11 +18,9 @@ export function rememberPeers(pods: readonly PodFacts[], memory: Memory | null):
       if (known !== undefined) peers[uid] = known;
       continue;
     }
-    const now = look.link.answer.server.foreignConnections;
-    peers[uid] =
-      known?.atMs === look.atMs
-        ? known
-        : { atMs: look.atMs, now, before: known === undefined ? null : known.now };
+    const seen = { atMs: look.atMs, peers: look.link.answer.server.foreignConnections };
+    const before = known === undefined ? null : { atMs: known.atMs, peers: known.peers };
+    peers[uid] = known?.atMs === look.atMs ? known : { ...seen, before };
   }
   return peers;
 }
@@ -52,20 +50,20 @@ export function foreignPeers(
   const made = closedSinceMs !== null && createdMs >= closedSinceMs;
   if (seen === undefined) return { peers: [], made, unconfirmed: false };
   const ofNode = (peer: string) => nodeAddresses.includes(hostOf(peer));
-  const nodeCounts = !enforced && !made;
-  const counts = (peer: string) =>
-    ofNode(peer) ? nodeCounts && (seen.before?.includes(peer) ?? false) : true;
-  return {
-    peers: seen.now.filter(counts),
-    made,
-    unconfirmed: nodeCounts && seen.before === null && seen.now.some(ofNode),
-  };
+  const others = seen.peers.filter((peer) => !ofNode(peer));
+  if (enforced || made) return { peers: others, made, unconfirmed: false };
+  const lasting = seen.peers.filter((peer) => ofNode(peer) && (seen.before?.peers.includes(peer) ?? false));
+  // A look at the closed port without this peer: it came later, and so past the policy, as nodes do.
+  const isKnownLater =
+    seen.before !== null && seen.before.atMs >= (closedSinceMs ?? Number.POSITIVE_INFINITY);
+  const unconfirmed = !isKnownLater && seen.peers.length > others.length + lasting.length;
+  return { peers: [...others, ...lasting], made, unconfirmed };
 }
 
 /** Peers on the pod's own node that last longer than a probe. */
 export function nodePeers({ uid, nodeAddresses }: PodFacts, { peers }: Closing): string[] {
-  const { now = [], before } = peers[uid] ?? {};
-  return now.filter((peer) => nodeAddresses.includes(hostOf(peer)) && before?.includes(peer) === true);
+  const { peers: now = [], before } = peers[uid] ?? {};
+  return now.filter((peer) => nodeAddresses.includes(hostOf(peer)) && before?.peers.includes(peer) === true);
 }
 
 /** The address of a peer, which is written `10.1.2.3:41234` or `[fd00::7]:50000`. */

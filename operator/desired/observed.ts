@@ -68,8 +68,14 @@ export interface Memory {
   servicesRightSinceMs: number | null;
   /** Since when the policies close the server's port, as they stand, ms since the epoch; null: they do not. */
   closedSinceMs: number | null;
-  /** By uid of the pod: connections to the server's port in its newest look, and in the one before (null: there was none). */
-  peers: Readonly<Record<string, { atMs: number; now: readonly string[]; before: readonly string[] | null }>>;
+  /** By uid of the pod: connections to the server's port in its newest look, and in the one before. */
+  peers: Readonly<Record<string, SeenPeers & { before: SeenPeers | null }>>;
+}
+
+/** `ADDRESS:PORT` of those who were connected, at the time of a look (ms since the epoch). */
+interface SeenPeers {
+  atMs: number;
+  peers: readonly string[];
 }
 
 export interface Observed {

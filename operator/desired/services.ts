@@ -37,15 +37,21 @@ export interface ServiceFacts {
 
 /** The Services that lead to these pods, or led there while there were some, by name. */
 export function servicesOf(
-  { resource, services, endpointSlices }: Observed,
+  { resource, settings, services, endpointSlices }: Observed,
   pods: readonly PodFacts[],
   ports: Ports,
 ): ServiceFacts[] {
   const ledBefore = ({ annotated, service }: ServiceFacts) =>
     annotated !== null && pods.length === 0 && overlaps(service.spec?.selector, resource.spec.selector, []);
+  // Also where pods of another mode, or from before a change of the settings, have theirs.
+  const recorders = new Set([
+    settings.sidecar.ports.recorder,
+    ...pods.map(({ recorderPort }) => recorderPort ?? ports.recorder),
+  ]);
+  recorders.delete(ports.original);
   return services
     .filter(({ spec }) => spec?.type !== 'ExternalName')
-    .map((service) => factsOf(service, endpointSlices, pods, ports))
+    .map((service) => factsOf(service, endpointSlices, pods, ports, recorders))
     .filter((facts) => facts.pods.length > 0 || ledBefore(facts))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -55,16 +61,11 @@ function factsOf(
   slices: readonly EndpointSlice[],
   pods: readonly PodFacts[],
   ports: Ports,
+  recorders: ReadonlySet<number>,
 ): ServiceFacts {
   const name = service.metadata?.name ?? '';
   const numeric = (service.spec?.ports ?? []).map(numericTarget);
   const own = slices.filter((slice) => serviceOf(slice) === name);
-  // Pods from before a change of the settings listen elsewhere.
-  const recorders = new Set([
-    ports.recorder,
-    ...pods.map(({ recorderPort }) => recorderPort ?? ports.recorder),
-  ]);
-  recorders.delete(ports.original);
   const selected = pods.filter(({ labels }) => serviceSelects(service.spec?.selector, labels));
   return {
     name,

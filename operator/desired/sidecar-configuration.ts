@@ -11,8 +11,8 @@ import type { Settings } from '../settings.ts';
 import { type Bucket, bucketOf, type RecordingInForce, recordingInForce, type Refusal } from './floors.ts';
 import type { Ports } from './ports.ts';
 
-export const CONFIGURATION_FILE = 'config.yaml';
-export const STORE_AUTHORITY_FILE = 'store-ca.crt';
+const CONFIGURATION_FILE = 'config.yaml';
+const STORE_AUTHORITY_FILE = 'store-ca.crt';
 
 export type SidecarConfiguration =
   /** `refusals`: what was asked for and is not in force. */

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { type IdentityCopy, keepIdentity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventEmitter } from '../kube/events.ts';
+import { KubeError } from '../kube/kube-error.ts';
 import { createQueue } from '../kube/queue.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, keyOf } from '../kube/resource.ts';
@@ -117,7 +118,14 @@ export function startLeading(parts: LeaderParts): Leader {
       return againMs;
     },
     failed(key, error, failures, waitMs) {
-      log.warn({ key, failures, wait_ms: Math.round(waitMs) }, messageOf(error));
+      const fields = { key, failures, wait_ms: Math.round(waitMs) };
+      if (error instanceof KubeError) log.warn(fields, messageOf(error));
+      // Nothing that the API server said: a fault of ours, of which only the stack tells the place.
+      else
+        log.error(
+          { ...fields, err: error },
+          'a reconcile failed by a fault of the operator; please report it',
+        );
     },
     ended: (key, tookMs, outcome) =>
       metrics.reconciled(key.startsWith('@') ? 'cluster' : 'resource', outcome, tookMs),

@@ -74,12 +74,13 @@ export function trimService(service: Stored<Service>): Stored<Service> {
   } as Stored<Service>;
 }
 
+/** A slice that holds nothing says null, not an empty list, for both: the API server writes Go's nil slices so. */
 export function trimEndpointSlice(slice: Stored<EndpointSlice>): Stored<EndpointSlice> {
   const { addressType, ports, endpoints } = slice;
   return {
     ...identityOf(slice),
     addressType,
-    ...(ports === undefined ? {} : { ports }),
+    ports: ports ?? [],
     endpoints: (endpoints ?? []).map((endpoint) => pick(endpoint, 'addresses', 'conditions', 'targetRef')),
   } as Stored<EndpointSlice>;
 }

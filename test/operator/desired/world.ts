@@ -36,7 +36,7 @@ Zg2R92srcUr6KjVF0mRbxM0Gku0=
 `;
 
 /** Always the same, so that signatures are. */
-const signingKey = createPrivateKey({
+export const signingKey = createPrivateKey({
   key: Buffer.concat([
     Buffer.from('302e020100300506032b657004220420', 'hex'),
     createHash('sha256').update('test').digest(),
