@@ -97,7 +97,11 @@ export function createLooks(parts: LookParts, concurrency = CONCURRENCY): Looks 
     pod.busy = true;
     const look = await takeLook(pod.target, parts);
     pod.busy = false;
-    if (stopped || !isWatched(pod)) return;
+    if (stopped || !isWatched(pod)) {
+      // What this look proved came after the pod was forgotten.
+      parts.proofs.forget(pod.target.uid);
+      return;
+    }
     const print = fingerprint(look);
     const isNews = print !== pod.print;
     pod.look = look;

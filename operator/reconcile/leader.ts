@@ -1,6 +1,6 @@
 /**
  * Owns what only the replica that leads does: its copies of the cluster, the looks at pods, and the queue of all that is to be reconciled.
- * Invariants: nothing is reconciled before the copies are complete; a change makes work for the keys that it is news for, many changes in
+ * Invariants: no resource is reconciled before the copies are complete; a change makes work for the keys that it is news for, many changes in
  * a short time make it once; after `close` nothing is written any more.
  */
 import type { Logger } from 'pino';
@@ -109,7 +109,7 @@ export function startLeading(parts: LeaderParts): Leader {
     concurrency: CONCURRENCY,
     async reconcile(key, signal) {
       begun.set(key, nowMs());
-      if (key === CLUSTER) return cluster.reconcile();
+      if (key === CLUSTER) return cluster.reconcile(signal);
       if (key === IDENTITY) return renewIdentity();
       // Nothing is configured without a signature; the identity's arrival calls for all keys again.
       if (identity.current() === null) return null;
@@ -152,11 +152,16 @@ export function startLeading(parts: LeaderParts): Leader {
   let closed = false;
   const ends: (() => void)[] = [];
   async function begin(): Promise<void> {
-    const clusterSynced = Object.values(clusterCopies).map(({ syncedOnce }) => syncedOnce);
-    await Promise.all([completeOnce(copies), ...clusterSynced]);
+    await Promise.all(Object.values(clusterCopies).map(({ syncedOnce }) => syncedOnce));
+    if (closed) return;
+    for (const copy of Object.values(clusterCopies)) ends.push(copy.onChange(() => affect(CLUSTER)));
+    ends.push(identity.onTouched(() => affect(IDENTITY)));
+    // Without waiting for the rest: where the definition is missing, no copy of resources is ever complete, and policies refuse every pod.
+    queue.add(IDENTITY);
+    queue.add(CLUSTER);
+    await completeOnce(copies);
     if (closed) return;
     ends.push(tellAffected(copies, affect));
-    for (const copy of Object.values(clusterCopies)) ends.push(copy.onChange(() => affect(CLUSTER)));
     ends.push(
       servers.onChange((_, before, now) => {
         if (before === undefined || now === undefined) affect(CLUSTER);
@@ -166,8 +171,7 @@ export function startLeading(parts: LeaderParts): Leader {
         for (const server of servers.list()) affect(keyOf(server));
       }),
     );
-    queue.add(IDENTITY);
-    queue.add(CLUSTER);
+    affect(CLUSTER);
     for (const server of servers.list()) queue.add(keyOf(server));
     log.info({ resources: servers.size }, 'reconciling');
   }

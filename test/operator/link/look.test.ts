@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Look } from '../../../operator/desired/observed.ts';
 import type { TokenFacts } from '../../../operator/kube/client.ts';
 import { createLooks, type LookTarget, type Looks } from '../../../operator/link/look.ts';
-import { createTokenProofs } from '../../../operator/link/token.ts';
+import { createTokenProofs, type TokenProofs } from '../../../operator/link/token.ts';
 import { freePort } from '../../support/child-process.ts';
 import { eventually } from '../../support/poll.ts';
 import { healthyLink, type StatusPort, startStatusPort } from '../../support/status-port.ts';
@@ -36,11 +36,14 @@ afterEach(async () => {
   await sidecar.close();
 });
 
-function start(concurrency?: number): Looks {
+function start(
+  concurrency?: number,
+  proofs: TokenProofs = createTokenProofs({ review, nowMs: Date.now }),
+): Looks {
   return createLooks(
     {
       secureContext: () => sidecar.secureContext,
-      proofs: createTokenProofs({ review, nowMs: Date.now }),
+      proofs,
       changed: (key) => changed.push(key),
       finished: (look) => finished.push(look),
       nowMs: () => performance.now(),
@@ -184,6 +187,30 @@ it('forgets a pod that is gone, and what was seen of a pod whose address or port
   await eventually(look, SOON);
   looks.watch(KEY, []);
   expect(looks.of(KEY).size).toBe(0);
+});
+
+it('keeps nothing of the token of a pod that goes while it is looked at', async () => {
+  const proofs = createTokenProofs({ review, nowMs: Date.now });
+  const kept = new Set<string>();
+  looks = start(undefined, {
+    async prove(token, pod) {
+      const verdict = await proofs.prove(token, pod);
+      kept.add(pod.uid);
+      return verdict;
+    },
+    forget(uid) {
+      proofs.forget(uid);
+      kept.delete(uid);
+    },
+  });
+  sidecar.answer((_, response) => {
+    looks.watch(KEY, []);
+    response.end(JSON.stringify(healthyLink()));
+  });
+  looks.watch(KEY, [target()]);
+  await eventually(() => sidecar.asked() === 2, SOON);
+  await looks.stop();
+  expect([...kept]).toEqual([]);
 });
 
 it('is about no more pods at once than it may', async () => {
