@@ -12,6 +12,7 @@ import {
   enforcedWorld,
   heard,
   ledService,
+  looked,
   NOW_MS,
   ownedBy,
   policy,
@@ -189,6 +190,17 @@ describe('adoption at once', () => {
     expect(decide({ ...observed, pods: unready }).services).toEqual([]);
   });
 
+  it('closes no pod of another resource', () => {
+    const older = resource(
+      'elder',
+      { selector: { matchLabels: { app: 'github', tier: 'one' } } },
+      { creationTimestamp: '2026-01-01T00:00:00Z' },
+    );
+    const pods = [barePod('github-0', { labels: { tier: 'one' } }), barePod('github-1')];
+    const plan = decide({ ...bareWorld(immediate), pods, siblings: [older] });
+    expect(plan.networkPolicy?.spec?.podSelector).toEqual({ matchLabels: { [SERVER_LABEL]: 'github' } });
+  });
+
   it('closes nothing while no recorder can be configured', () => {
     expect(decide(bareWorld({ ...immediate, storage: { store: 'nowhere' } })).networkPolicy).toBeNull();
   });
@@ -208,6 +220,22 @@ describe('what is closed', () => {
     ['the store is unknown', (observed) => wanting(observed, { storage: { store: 'nowhere' } })],
   ])('stays so when %s', (_, change) => {
     expect(portsOf(decide(change(enforcedWorld())))).toEqual([9080]);
+  });
+
+  it('stays so before all is proven, when the policy is deleted and a pod comes without a recorder', () => {
+    const observed = enforcedWorld();
+    const { enforcedSince: _, ...status } = observed.resource.status ?? {};
+    const resource = { ...observed.resource, status: { ...status, phase: 'Enforcing' as const } };
+    const pods = [...observed.pods, barePod('github-2')];
+    expect(portsOf(decide({ ...observed, resource, pods, networkPolicies: [] }))).toEqual([9080]);
+  });
+
+  it('stays so when the status is lost and a pod comes without a recorder', () => {
+    const observed = enforcedWorld();
+    const lost = { ...observed, resource: { ...observed.resource, status: {} } };
+    const plan = decide({ ...lost, pods: [...lost.pods, barePod('github-2')] });
+    expect(portsOf(plan)).toEqual([9080]);
+    expect(plan.status.phase).toBe('Injecting');
   });
 
   it('keeps the phase when a pod comes without a recorder, so that it is remembered', () => {
@@ -242,6 +270,21 @@ describe('a pod with connections from before the policy', () => {
     expect(decide({ ...observed, pods: [...observed.pods, going] }).evict).toEqual([]);
     const unready = recordedPod(observed.resource, 'github-2', { ready: false });
     expect(decide({ ...observed, pods: [...observed.pods, unready] }).evict).toEqual([]);
+  });
+
+  it('is left alone while it can still be connected to: its successor would have them too', () => {
+    const observed = looked(connected(enforcedWorld()), (look) => ({ ...look, dial: 'connected' }));
+    expect(decide(observed).evict).toEqual([]);
+  });
+
+  it('is left alone while its workload is restarted anyway', () => {
+    const spool = { sizeLimit: '1Gi' };
+    const changed = wanting(connected(enforcedWorld()), {
+      recording: { ...resource('github').spec.recording, spool },
+    });
+    const plan = decide(carriedOut(changed, decide(changed)));
+    expect(plan.restart).toHaveLength(1);
+    expect(plan.evict).toEqual([]);
   });
 
   it('is left alone and named where nobody would make it anew', () => {
@@ -295,6 +338,15 @@ describe("the chart's settings", () => {
     expect(conditionIn(plan, 'Ready').status).toBe('True');
   });
 
+  it('count no pod as outdated that the resource wants to be another one anyway', () => {
+    const observed = wanting(enforcedWorld(), {
+      recording: { ...resource('github').spec.recording, spool: { sizeLimit: '1Gi' } },
+    });
+    const sidecar = { ...observed.settings.sidecar, image: 'registry.example.com/newer' };
+    const plan = decide({ ...observed, settings: { ...observed.settings, sidecar } });
+    expect(plan.status.pods?.outdated).toBe(0);
+  });
+
   it('count pods as outdated that say that they need a restart for their configuration', () => {
     const observed = enforcedWorld();
     const digest = observed.resource.status?.configuration ?? '';
@@ -303,6 +355,25 @@ describe("the chart's settings", () => {
     );
     expect(plan.status.pods?.outdated).toBe(2);
     expect(plan.restart).toEqual([]);
+  });
+});
+
+describe('the port of a server', () => {
+  const serving = (port: number) => (name: string) => recordedPod(resource('github'), name, { port });
+
+  it('stays that of the beginning when pods come with another one', () => {
+    const observed = enforcedWorld();
+    const plan = decide({ ...observed, pods: ['github-0', 'github-1'].map(serving(9000)) });
+    expect(conditionIn(plan, 'Ready')).toMatchObject({ status: 'False', reason: 'ServerPortDiffers' });
+    expect(plan.status.serverPort).toBe(8080);
+    expect(plan.configMap).toEqual(observed.configMap);
+    expect(portsOf(plan)).toEqual([9080]);
+  });
+
+  it('is taken from the resource when it names one', () => {
+    const plan = decide(wanting(bareWorld(), { server: { port: 9000 } }));
+    expect(plan.status.serverPort).toBe(9000);
+    expect(plan.configMap?.data?.['config.yaml']).toContain('http://127.0.0.1:9000/');
   });
 });
 

@@ -46,6 +46,12 @@ describe('workloads', () => {
     );
   });
 
+  it('are not restarted for pods that are going', () => {
+    const observed = bare(workload());
+    const pods = observed.pods.map(({ metadata }) => barePod(metadata?.name ?? '', { terminating: true }));
+    expect(restarted({ ...observed, pods })).toEqual([]);
+  });
+
   it('are restarted for another wish while they still roll', () => {
     expect(restarted(bare(workload({ restartedFor: 'for something else', settled: false })))).toEqual([
       'github',
@@ -102,6 +108,8 @@ describe('pods that a restart does not reach', () => {
 
   it('wait for workloads that are being restarted', () => {
     expect(evicted(bare(other, workload({ name: 'a', uid: 'a' })))).toEqual([]);
+    const rolling = workload({ name: 'a', uid: 'a', restartedFor: WISH, settled: false });
+    expect(evicted(bare(other, rolling))).toEqual([]);
   });
 
   it('come to their turn though another eviction is refused', () => {
