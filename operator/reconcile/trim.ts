@@ -8,8 +8,9 @@ import type { Container, ContainerStatus, Pod, PodSpec, PodStatus, Service } fro
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import type { KubeObject, ObjectMeta } from '../kube/resource.ts';
-import { VOLUMES } from '../naming.ts';
+import { SIDECAR_CONTAINER, VOLUMES } from '../naming.ts';
 import { holdsLinkToken } from '../webhook/inject/refusals.ts';
+import { SESSION_KEY } from '../webhook/inject/sidecar.ts';
 import type { Stored } from './kinds.ts';
 
 const OUR_VOLUMES: ReadonlySet<string> = new Set(Object.values(VOLUMES));
@@ -53,12 +54,15 @@ function trimContainer(container: Container): Container {
   const kept = pick(container, 'name', 'image', 'ports', 'restartPolicy') as Container;
   const mounts = container.volumeMounts?.filter(({ name }) => OUR_VOLUMES.has(name)) ?? [];
   const probes = pick(container, 'livenessProbe', 'readinessProbe', 'startupProbe');
+  const sessionKey =
+    container.name === SIDECAR_CONTAINER ? container.env?.filter(({ name }) => name === SESSION_KEY) : [];
   const byGrpc = Object.entries(probes).filter(([, probe]) => probe?.grpc !== undefined);
   return {
     ...kept,
     ...userOf(container.securityContext),
     ...(mounts.length === 0 ? {} : { volumeMounts: mounts }),
     ...Object.fromEntries(byGrpc),
+    ...(sessionKey === undefined || sessionKey.length === 0 ? {} : { env: sessionKey }),
   };
 }
 
