@@ -9,15 +9,16 @@ import type { EndpointSlice } from 'kubernetes-types/discovery/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import type { KubeObject, ObjectMeta } from '../kube/resource.ts';
 import { SIDECAR_CONTAINER, VOLUMES } from '../naming.ts';
-import { holdsLinkToken } from '../webhook/inject/refusals.ts';
+import { holdsLinkToken, MIRROR_ANNOTATION, NETWORK_ANNOTATIONS } from '../webhook/inject/refusals.ts';
 import { SESSION_KEY } from '../webhook/inject/sidecar.ts';
 import type { Stored } from './kinds.ts';
 
 const OUR_VOLUMES: ReadonlySet<string> = new Set(Object.values(VOLUMES));
 
-/** Annotations that decisions read: ours, and those that say that a mesh takes the pod's traffic. */
+/** Annotations that decisions read: ours, and those that say that a mesh or another network takes the pod's traffic. */
 const READ_ANNOTATION =
   /^(?:mcp-recorder\.dev|(?:sidecar|ambient)\.istio\.io|linkerd\.io|config\.linkerd\.io)\//;
+const READ_BY_NAME: ReadonlySet<string> = new Set([MIRROR_ANNOTATION, ...NETWORK_ANNOTATIONS]);
 
 export function trimPod(pod: Stored<Pod>): Stored<Pod> {
   const { spec, status } = pod;
@@ -159,7 +160,11 @@ function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
 }
 
 function readAnnotations(annotations: Record<string, string> | undefined): Record<string, string> {
-  return Object.fromEntries(Object.entries(annotations ?? {}).filter(([name]) => READ_ANNOTATION.test(name)));
+  return Object.fromEntries(
+    Object.entries(annotations ?? {}).filter(
+      ([name]) => READ_ANNOTATION.test(name) || READ_BY_NAME.has(name),
+    ),
+  );
 }
 
 /** The named fields, those that are there and not null. */
