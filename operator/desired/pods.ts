@@ -15,6 +15,7 @@ import {
 import { type Flag, readFlags } from '../webhook/inject/flags.ts';
 import { type InjectionHashes, injectionHashes } from '../webhook/inject/hashes.ts';
 import type { Look, Observed, Workload } from './observed.ts';
+import { isMadeWith } from '../webhook/inject/sidecar.ts';
 import { matches, oldestMatching } from './selectors.ts';
 
 export interface PodFacts {
@@ -28,6 +29,8 @@ export interface PodFacts {
   injected: boolean;
   /** It has the container and our label. */
   recorded: boolean;
+  /** Its recorder was made by our webhook, for this resource: no other one's word counts. */
+  genuine: boolean;
   /** Its recorder is of this resource as it is now. */
   current: boolean;
   /** Its recorder is of the chart's settings as they are now. */
@@ -111,7 +114,7 @@ function hasEnded({ status }: Pod): boolean {
 function factsOf(
   pod: Pod,
   selected: boolean,
-  { resource, workloads, looks }: Observed,
+  { resource, workloads, looks, sessionKey }: Observed,
   hashes: InjectionHashes,
 ): PodFacts {
   const { metadata, spec, status } = pod;
@@ -122,6 +125,7 @@ function factsOf(
   const readiness = status?.conditions?.find(({ type }) => type === 'Ready');
   const createdMs = Date.parse(metadata?.creationTimestamp ?? '') || 0;
   const recorded = sidecar !== undefined && labels[SERVER_LABEL] === resource.metadata.name;
+  const genuine = recorded && isMadeWith(sessionKey, pod);
   return {
     pod,
     name: metadata?.name ?? '',
@@ -130,7 +134,8 @@ function factsOf(
     selected,
     injected: sidecar !== undefined,
     recorded,
-    current: recorded && annotations[RESOURCE_HASH_ANNOTATION] === hashes.resource,
+    genuine,
+    current: genuine && annotations[RESOURCE_HASH_ANNOTATION] === hashes.resource,
     upToDate: recorded && annotations[SETTINGS_HASH_ANNOTATION] === hashes.settings,
     runs: mayServe(pod, recorded),
     ready: readiness?.status === 'True',

@@ -35,9 +35,11 @@ export interface ProbeInput {
 
 /** What a proven recorder said within the last 45 s; else why it does not count. */
 export function answerOf(
-  { look }: PodFacts,
+  { look, genuine }: PodFacts,
   nowMs: number,
 ): { ok: true; answer: LinkAnswer } | { ok: false; reason: Reason; why: string | null } {
+  if (!genuine)
+    return { ok: false, reason: 'SidecarUnproven', why: "it was not made by the operator's webhook" };
   if (look === null || nowMs - look.atMs > LOOK_COUNTS_MS)
     return { ok: false, reason: 'ProbeStale', why: null };
   if (!look.link.ok) return { ok: false, reason: 'OperatorCannotReachPod', why: quoted(look.link.why) };

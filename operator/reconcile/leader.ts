@@ -16,6 +16,7 @@ import { createTokenProofs } from '../link/token.ts';
 import type { OperatorMetrics } from '../metrics.ts';
 import { LINK_AUDIENCE } from '../naming.ts';
 import type { Settings } from '../settings.ts';
+import { sessionKeyOf } from '../webhook/certificates.ts';
 import { createAdmissionState, FOLLOWED_MS } from './admission-state.ts';
 import { tellAffected } from './affected.ts';
 import { followClusterObjects } from './cluster-copies.ts';
@@ -97,6 +98,10 @@ export function startLeading(parts: LeaderParts): Leader {
     settings,
     admissionReady: admission.ready,
     linkAuthority: () => identity.current()?.authorities ?? '',
+    sessionKey(namespace, name) {
+      const current = identity.current();
+      return current === null ? '' : sessionKeyOf(current.data, namespace, name);
+    },
     sign: (namespace, name, files) => identity.current()?.sign(namespace, name, files) ?? '',
     nowMs: wallMs,
     wantAdmission(key, wanted) {

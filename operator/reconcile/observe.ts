@@ -27,6 +27,7 @@ export interface ObserveParts {
   /** Whether admission is as it should be for the resource, and has been for long enough. */
   admissionReady(key: string): boolean;
   linkAuthority(): string;
+  sessionKey(namespace: string, name: string): string;
   sign(namespace: string, name: string, files: Record<string, string>): string;
   nowMs(): number;
 }
@@ -65,6 +66,7 @@ export async function observe(
     refusals: remembered.refusals,
     memory: remembered.memory,
     linkAuthority: parts.linkAuthority(),
+    sessionKey: parts.sessionKey(namespace, name),
     sign: (files) => parts.sign(namespace, name, files),
   };
   const isOwned = ({ metadata }: { metadata: { name: string; labels?: Record<string, string> } }) =>

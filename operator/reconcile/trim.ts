@@ -8,15 +8,17 @@ import type { Container, ContainerStatus, Pod, PodSpec, PodStatus, Service } fro
 import type { EndpointSlice } from 'kubernetes-types/discovery/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import type { KubeObject, ObjectMeta } from '../kube/resource.ts';
-import { VOLUMES } from '../naming.ts';
-import { holdsLinkToken } from '../webhook/inject/refusals.ts';
+import { SIDECAR_CONTAINER, VOLUMES } from '../naming.ts';
+import { holdsLinkToken, MIRROR_ANNOTATION, NETWORK_ANNOTATIONS } from '../webhook/inject/refusals.ts';
+import { SESSION_KEY } from '../webhook/inject/sidecar.ts';
 import type { Stored } from './kinds.ts';
 
 const OUR_VOLUMES: ReadonlySet<string> = new Set(Object.values(VOLUMES));
 
-/** Annotations that decisions read: ours, and those that say that a mesh takes the pod's traffic. */
+/** Annotations that decisions read: ours, and those that say that a mesh or another network takes the pod's traffic. */
 const READ_ANNOTATION =
   /^(?:mcp-recorder\.dev|(?:sidecar|ambient)\.istio\.io|linkerd\.io|config\.linkerd\.io)\//;
+const READ_BY_NAME: ReadonlySet<string> = new Set([MIRROR_ANNOTATION, ...NETWORK_ANNOTATIONS]);
 
 export function trimPod(pod: Stored<Pod>): Stored<Pod> {
   const { spec, status } = pod;
@@ -53,12 +55,15 @@ function trimContainer(container: Container): Container {
   const kept = pick(container, 'name', 'image', 'ports', 'restartPolicy') as Container;
   const mounts = container.volumeMounts?.filter(({ name }) => OUR_VOLUMES.has(name)) ?? [];
   const probes = pick(container, 'livenessProbe', 'readinessProbe', 'startupProbe');
+  const sessionKey =
+    container.name === SIDECAR_CONTAINER ? container.env?.filter(({ name }) => name === SESSION_KEY) : [];
   const byGrpc = Object.entries(probes).filter(([, probe]) => probe?.grpc !== undefined);
   return {
     ...kept,
     ...userOf(container.securityContext),
     ...(mounts.length === 0 ? {} : { volumeMounts: mounts }),
     ...Object.fromEntries(byGrpc),
+    ...(sessionKey === undefined || sessionKey.length === 0 ? {} : { env: sessionKey }),
   };
 }
 
@@ -155,7 +160,11 @@ function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
 }
 
 function readAnnotations(annotations: Record<string, string> | undefined): Record<string, string> {
-  return Object.fromEntries(Object.entries(annotations ?? {}).filter(([name]) => READ_ANNOTATION.test(name)));
+  return Object.fromEntries(
+    Object.entries(annotations ?? {}).filter(
+      ([name]) => READ_ANNOTATION.test(name) || READ_BY_NAME.has(name),
+    ),
+  );
 }
 
 /** The named fields, those that are there and not null. */

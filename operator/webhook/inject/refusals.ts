@@ -7,7 +7,12 @@ import { LINK_AUDIENCE, PORT_NAMES, SERVER_LABEL, SIDECAR_CONTAINER, VOLUMES } f
 import type { Injection } from './injection.ts';
 import { ambiguousName, hasGrpcProbe, isServerPort, runningContainers } from './ports.ts';
 
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+/** Annotations by which Multus gives a pod networks beside the cluster's, or in its place. */
+export const NETWORK_ANNOTATIONS = [
+  'k8s.v1.cni.cncf.io/networks',
+  'v1.multus-cni.io/default-network',
+] as const;
 
 /** The message for the person or controller that made the pod. */
 export function refusalMessage({ resource }: Injection, problems: readonly string[]): string {
@@ -41,6 +46,12 @@ function podProblems(pod: Pod, { resource, settings }: Injection): string[] {
   if (pod.metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) {
     problems.push(
       'It is a static pod, which its node runs whatever the API server says. Run the server as a Deployment.',
+    );
+  }
+  const network = NETWORK_ANNOTATIONS.find((name) => pod.metadata?.annotations?.[name] !== undefined);
+  if (network !== undefined && resource.spec.traffic.mode === 'Service') {
+    problems.push(
+      `Its annotation ${network} gives it networks of its own, where no NetworkPolicy holds. Remove it, or move the server to loopback (spec.traffic.mode: Relocate).`,
     );
   }
   if (spec?.os?.name === 'windows') problems.push('It runs on Windows; the recorder runs on Linux only.');

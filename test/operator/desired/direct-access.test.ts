@@ -3,7 +3,9 @@ import type { Pod, PodStatus } from 'kubernetes-types/core/v1';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../operator/desired/decide.ts';
 import type { Observed } from '../../../operator/desired/observed.ts';
+import type { Stored } from '../../../operator/reconcile/kinds.ts';
 import { lookTargets } from '../../../operator/reconcile/observe.ts';
+import { trimPod } from '../../../operator/reconcile/trim.ts';
 import {
   barePod,
   conditionIn,
@@ -115,4 +117,50 @@ it('a pod is tried at all of its addresses', () => {
   }));
   const [first] = lookTargets({ ...observed, pods }, 8080);
   expect(first).toMatchObject({ host: '10.0.0.1', addresses: ['10.0.0.1', 'fd00::1'] });
+});
+
+describe('a pod with a recorder that another than our webhook put there, before admission asked about it', () => {
+  const forged = (): Observed => {
+    const observed = enforcedWorld();
+    const [first, ...others] = observed.pods;
+    const pod = structuredClone(first) as Pod;
+    const [recorder] = pod.spec?.initContainers ?? [];
+    for (const variable of recorder?.env ?? []) {
+      if (variable.name === 'MCP_RECORDER_SESSION_KEY')
+        variable.value = 'bm90IHRoZSBrZXkgb2YgdGhpcyBvcGVyYXRvciAgICA=';
+    }
+    return { ...observed, pods: [pod, ...others] };
+  };
+
+  it('proves nothing by its answers, the token of its pod among them', () => {
+    const plan = decide(forged());
+    expect(conditionIn(plan, 'DirectAccessBlocked')).toMatchObject({
+      status: 'Unknown',
+      reason: 'SidecarUnproven',
+    });
+    expect(conditionIn(plan, 'Recording')).toMatchObject({ status: 'Unknown', reason: 'SidecarUnproven' });
+  });
+
+  it('opens no port of its choice', () => {
+    const { pods, ...observed } = forged();
+    const choosing = structuredClone(pods);
+    for (const port of choosing[0]?.spec?.initContainers?.[0]?.ports ?? [])
+      if (port.name === 'mcp') port.containerPort = 7777;
+    const { networkPolicy } = decide({ ...observed, pods: choosing });
+    expect(networkPolicy?.spec?.ingress?.[0]?.ports).toEqual([{ protocol: 'TCP', port: 9080 }]);
+  });
+
+  it('is made anew', () => {
+    expect(decide(forged()).restart.map(({ workload }) => workload.name)).toEqual(['github']);
+  });
+
+  it('is known as such from what is kept of it', () => {
+    const { pods, ...observed } = forged();
+    const kept = pods.map((pod) => trimPod(pod as Stored<Pod>));
+    expect(directAccess({ ...observed, pods: kept })).toMatchObject({ reason: 'SidecarUnproven' });
+    const genuine = enforcedWorld();
+    expect(
+      directAccess({ ...genuine, pods: genuine.pods.map((pod) => trimPod(pod as Stored<Pod>)) }),
+    ).toMatchObject({ status: 'True' });
+  });
 });

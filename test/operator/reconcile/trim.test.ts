@@ -25,6 +25,10 @@ describe('a pod that admission would refuse is known as such from what is kept o
     ['hostNetwork', pod({ hostNetwork: true })],
     ['hostPID', pod({ hostPID: true })],
     ['shareProcessNamespace', pod({ shareProcessNamespace: true })],
+    [
+      'its node alone',
+      { ...pod({}), metadata: { name: 'x', annotations: { 'kubernetes.io/config.mirror': 'x' } } },
+    ],
     ['Windows', pod({ os: { name: 'windows' } })],
     ["the recorder's user, for all containers", pod({ securityContext: { runAsUser: 64_999 } })],
     ["the recorder's user, for one", pod({}, { securityContext: { runAsUser: 64_999 } })],
@@ -41,6 +45,15 @@ describe('a pod that admission would refuse is known as such from what is kept o
     ],
   ])('%s', (_, whole) => {
     const asked = injection(resource('github', { traffic: relocate }));
+    const problems = problemsOf(whole, asked, 8080, 'server');
+    expect(problems).toHaveLength(1);
+    expect(problemsOf(trimPod(whole), asked, 8080, 'server')).toEqual(problems);
+  });
+
+  it('networks of its own, in mode Service', () => {
+    const annotations = { 'k8s.v1.cni.cncf.io/networks': 'tools/fast', other: 'x' };
+    const whole = { ...pod({}), metadata: { name: 'github-0', namespace: 'tools', annotations } };
+    const asked = injection(resource('github'));
     const problems = problemsOf(whole, asked, 8080, 'server');
     expect(problems).toHaveLength(1);
     expect(problemsOf(trimPod(whole), asked, 8080, 'server')).toEqual(problems);
