@@ -61,9 +61,7 @@ export interface PodsOfResource {
 /** Pods sorted by name, so that decisions come in the same order every time. */
 export function podsOf(observed: Observed): PodsOfResource {
   const { resource, siblings } = observed;
-  const living = observed.pods.filter(
-    ({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed',
-  );
+  const living = observed.pods.filter((pod) => !hasEnded(pod));
   const sorted = living.toSorted((a, b) => ((a.metadata?.name ?? '') < (b.metadata?.name ?? '') ? -1 : 1));
   const hashes = injectionHashes(resource, observed.settings);
   const removing = resource.metadata.deletionTimestamp !== undefined;
@@ -81,6 +79,33 @@ export function podsOf(observed: Observed): PodsOfResource {
     if (selected || facts.labels[SERVER_LABEL] === resource.metadata.name) mine.push(facts);
   }
   return { mine, lost };
+}
+
+/**
+ * Whether a server may run in a pod. The phase alone does not tell: a pod is `Pending` for as long as one of its ordinary containers has never
+ * started, however many others run. Init containers can serve too, and without a recorder nothing stands in front of them.
+ */
+function mayServe({ status }: Pod, recorded: boolean): boolean {
+  if (status?.phase === undefined) return false;
+  if (status.phase !== 'Pending') return true;
+  const { containerStatuses = [], initContainerStatuses = [] } = status;
+  const serving = recorded ? containerStatuses : [...containerStatuses, ...initContainerStatuses];
+  return serving.some(({ state, started }) => state?.running !== undefined || started === true);
+}
+
+/** Whether there is something to look at in a recorded pod. */
+export function isWorthALook(pod: Pod): boolean {
+  return !hasEnded(pod) && mayServe(pod, true);
+}
+
+/** Where the recorder of a pod takes connections; null without one. */
+export function recorderPortOf({ spec }: Pod): number | null {
+  const sidecar = spec?.initContainers?.find(({ name }) => name === SIDECAR_CONTAINER);
+  return sidecar?.ports?.find(({ name }) => name !== PORT_NAMES.status)?.containerPort ?? null;
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
 function factsOf(
@@ -107,14 +132,13 @@ function factsOf(
     recorded,
     current: recorded && annotations[RESOURCE_HASH_ANNOTATION] === hashes.resource,
     upToDate: recorded && annotations[SETTINGS_HASH_ANNOTATION] === hashes.settings,
-    // A pod is Pending until its first ordinary container starts.
-    runs: status?.phase !== undefined && status.phase !== 'Pending',
+    runs: mayServe(pod, recorded),
     ready: readiness?.status === 'True',
     readySinceMs: Date.parse(readiness?.lastTransitionTime ?? '') || createdMs,
     createdMs,
     terminating: metadata?.deletionTimestamp !== undefined,
     restartedFor: annotations[RESTART_ANNOTATION] ?? null,
-    recorderPort: sidecar?.ports?.find(({ name }) => name !== PORT_NAMES.status)?.containerPort ?? null,
+    recorderPort: recorderPortOf(pod),
     flags: readFlags(annotations[FLAGS_ANNOTATION]),
     nodeAddresses: [...(status?.hostIPs?.map(({ ip }) => ip ?? '') ?? []), status?.hostIP ?? ''].filter(
       (address) => address !== '',

@@ -118,14 +118,10 @@ export function startLeading(parts: LeaderParts): Leader {
       return againMs;
     },
     failed(key, error, failures, waitMs) {
-      const fields = { key, failures, wait_ms: Math.round(waitMs) };
-      if (error instanceof KubeError) log.warn(fields, messageOf(error));
-      // Nothing that the API server said: a fault of ours, of which only the stack tells the place.
-      else
-        log.error(
-          { ...fields, err: error },
-          'a reconcile failed by a fault of the operator; please report it',
-        );
+      const facts = { key, failures, wait_ms: Math.round(waitMs) };
+      if (error instanceof KubeError) log.warn(facts, error.message);
+      // A mistake of ours: where it happened is what helps.
+      else log.error({ ...facts, err: error }, 'a reconcile failed');
     },
     ended: (key, tookMs, outcome) =>
       metrics.reconciled(key.startsWith('@') ? 'cluster' : 'resource', outcome, tookMs),
@@ -198,8 +194,4 @@ export function startLeading(parts: LeaderParts): Leader {
       await Promise.all([closeAll(copies), ...Object.values(clusterCopies).map((copy) => copy.close())]);
     },
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

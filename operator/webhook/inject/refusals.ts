@@ -2,7 +2,7 @@
  * Owns which pods can't be recorded, and how that is told.
  * Invariant: what would give another process a way past the recorder, or into it, is refused, never flagged; each refusal says what to change.
  */
-import type { Container, Pod } from 'kubernetes-types/core/v1';
+import type { Container, Pod, Volume } from 'kubernetes-types/core/v1';
 import { LINK_AUDIENCE, PORT_NAMES, SERVER_LABEL, SIDECAR_CONTAINER, VOLUMES } from '../../naming.ts';
 import type { Injection } from './injection.ts';
 import { ambiguousName, hasGrpcProbe, isServerPort, runningContainers } from './ports.ts';
@@ -58,19 +58,24 @@ function podProblems(pod: Pod, { resource, settings }: Injection): string[] {
     );
   }
   const names = new Set<string>(Object.values(VOLUMES));
-  for (const { name, projected } of spec?.volumes ?? []) {
+  for (const volume of spec?.volumes ?? []) {
+    const { name } = volume;
     if (names.has(name)) {
       problems.push(`Its volume "${name}" has a name that belongs to the recorder. Rename the volume.`);
     }
-    if (
-      projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken?.audience === LINK_AUDIENCE)
-    ) {
+    if (holdsLinkToken(volume)) {
       problems.push(
         `Its volume "${name}" holds a token for ${LINK_AUDIENCE}, by which only the recorder may prove itself. Remove it.`,
       );
     }
   }
   return problems;
+}
+
+/** Whether a volume gives a token by which a recorder proves itself. */
+export function holdsLinkToken({ projected }: Volume): boolean {
+  const sources = projected?.sources ?? [];
+  return sources.some(({ serviceAccountToken }) => serviceAccountToken?.audience === LINK_AUDIENCE);
 }
 
 function containerProblems(pod: Pod, { settings }: Injection): string[] {

@@ -70,17 +70,18 @@ async function review(token: string): Promise<TokenFacts> {
   };
 }
 
-function target(uid = 'token-1', serverPort = closedPort): LookTarget {
-  return { namespace: 'tools', name: uid, uid, host: '127.0.0.1', statusPort: sidecar.port, serverPort };
+function target(uid = 'token-1', serverPort: number | null = closedPort): LookTarget {
+  const pod = { namespace: 'tools', name: uid, uid };
+  return { ...pod, host: '127.0.0.1', addresses: ['127.0.0.1'], statusPort: sidecar.port, serverPort };
 }
 
 function look(uid = 'token-1'): Look | false {
   return looks.of(KEY).get(uid) ?? false;
 }
 
-async function listen(): Promise<{ server: Server; port: number }> {
+async function listen(host = '127.0.0.1'): Promise<{ server: Server; port: number }> {
   const server = createServer((socket) => socket.on('error', () => {}));
-  await new Promise<void>((bound) => server.listen(0, '127.0.0.1', bound));
+  await new Promise<void>((bound) => server.listen(0, host, bound));
   return { server, port: (server.address() as AddressInfo).port };
 }
 
@@ -100,6 +101,18 @@ it('says that a connection was made, whether the recorder answers or not', async
   looks.watch(KEY, [target('token-1', port)]);
   expect(await eventually(look, SOON)).toMatchObject({ link: { ok: false }, dial: 'connected' });
   server.close();
+});
+
+it('tries every address of the pod, and one that is open is enough', async () => {
+  const { server, port } = await listen('::1');
+  looks.watch(KEY, [{ ...target('token-1', port), addresses: ['127.0.0.1', '::1'] }]);
+  expect(await eventually(look, SOON)).toMatchObject({ link: { ok: true }, dial: 'connected' });
+  server.close();
+});
+
+it('asks the recorder also where nothing is to be tried', async () => {
+  looks.watch(KEY, [target('token-1', null)]);
+  expect(await eventually(look, SOON)).toMatchObject({ link: { ok: true }, dial: 'not-tried' });
 });
 
 it('counts an answer before the attempt for nothing when none came after it', async () => {
