@@ -157,7 +157,7 @@ onCluster('convergence', () => {
         '--raw',
         `/api/v1/namespaces/${OPERATOR_NAMESPACE}/pods/${metadata.name}:8080/proxy/metrics`,
       ]);
-      for (const [, value] of stdout.matchAll(/^mcp_recorder_operator_api_calls_total\{[^}]*\} (\d+)/gm))
+      for (const [, value] of stdout.matchAll(/^mcp_recorder_operator_api_requests_total\{[^}]*\} (\d+)/gm))
         sum += Number(value);
     }
     return sum;

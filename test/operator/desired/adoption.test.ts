@@ -1,4 +1,5 @@
 /** The way of a running server into the recording, step by step. */
+import type { Pod } from 'kubernetes-types/core/v1';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../operator/desired/decide.ts';
 import type { Observed } from '../../../operator/desired/observed.ts';
@@ -285,6 +286,24 @@ describe('a pod with connections from before the policy', () => {
     const plan = decide(carriedOut(changed, decide(changed)));
     expect(plan.restart).toHaveLength(1);
     expect(plan.evict).toEqual([]);
+  });
+
+  it('is left alone while the one before it is gone and its successor is not there yet', () => {
+    const [first, ...others] = connected(enforcedWorld()).pods;
+    const set = workload({ kind: 'StatefulSet', settled: false });
+    const observed = { ...connected(enforcedWorld()), pods: others, workloads: ownedBy(set, others) };
+    expect(decide(observed).evict).toEqual([]);
+    const back = [first as Pod, ...others];
+    const settled = { ...observed, pods: back, workloads: ownedBy({ ...set, settled: true }, back) };
+    expect(decide(settled).evict).toHaveLength(1);
+  });
+
+  it('is evicted when it is what keeps its workload from coming back', () => {
+    const observed = connected(enforcedWorld());
+    const unready = recordedPod(observed.resource, 'github-1', { ready: false });
+    const pods = [...observed.pods.slice(0, 1), unready];
+    const workloads = ownedBy(workload({ settled: false }), pods);
+    expect(decide({ ...observed, pods, workloads }).evict).toMatchObject([{ name: 'github-1' }]);
   });
 
   it('is left alone and named where nobody would make it anew', () => {
