@@ -6,9 +6,13 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const WORKSPACES = ['recording', 'sidecar', 'cli'] as const;
+const WORKSPACES = ['recording', 'sidecar', 'cli', 'operator'] as const;
 /** Folders whose code is a function of its arguments. */
 const PURE = ['recording/format', 'recording/proof', 'sidecar/exchange'];
+/** The same in the operator: what is wanted of the cluster, what becomes of pods and Services. */
+const OPERATOR_PURE = ['operator/desired', 'operator/webhook/inject', 'operator/webhook/services'];
+/** Files outside those folders that they may use; of the settings the types only, since the file reads them. */
+const OPERATOR_WORDS = ['operator/api/recorded-mcp-server.ts', 'operator/naming.ts', 'operator/settings.ts'];
 /** What a pure folder may take from the platform: computation, no input and output. */
 const PURE_PLATFORM = new Set(['node:crypto', 'node:buffer', 'node:zlib']);
 /** Which workspaces each may import. */
@@ -16,6 +20,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   recording: [],
   sidecar: ['@mcp-recorder/recording'],
   cli: ['@mcp-recorder/recording', '@mcp-recorder/sidecar'],
+  operator: ['@mcp-recorder/recording', '@mcp-recorder/sidecar/config'],
 };
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
@@ -92,6 +97,20 @@ describe('the import rules', () => {
     ).toEqual([]);
   });
 
+  it.each(OPERATOR_PURE)('%s imports no input or output', (folder) => {
+    expect(
+      violations(folder, (_, target) => {
+        if (target.startsWith('node:')) return PURE_PLATFORM.has(target);
+        if (!target.endsWith('.ts')) return /^(@mcp-recorder\/|kubernetes-types\/|yaml$)/.test(target);
+        return OPERATOR_WORDS.includes(target) || OPERATOR_PURE.some((pure) => target.startsWith(`${pure}/`));
+      }),
+    ).toEqual([]);
+    const values = /import (?!type )[^;]*from '(?:\.\.\/)+settings\.ts'/;
+    expect(
+      sources(folder).filter((file) => values.test(readFileSync(path.join(ROOT, file), 'utf8'))),
+    ).toEqual([]);
+  });
+
   it('lets the command line start the sidecar only through its entry and its configuration', () => {
     const targets = sources('cli')
       .flatMap(importsOf)
@@ -107,7 +126,16 @@ describe('the import rules', () => {
   });
 
   it('loads into the recorder of a pod nothing that stays in its memory for little use', () => {
-    const heavy = ['zod', 'yaml', '@peculiar/x509', 'reflect-metadata', 'commander', 'undici', 'node:http'];
+    const heavy = [
+      'zod',
+      'yaml',
+      '@peculiar/x509',
+      'reflect-metadata',
+      'commander',
+      'undici',
+      'node:http',
+      'node:tls',
+    ];
     const loaded = loadedBy('sidecar/pod.ts');
     expect(loaded).toContain('@aws-sdk/client-s3');
     expect(loaded).toContain('recording/proof/seal.ts');

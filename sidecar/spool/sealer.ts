@@ -55,6 +55,13 @@ export function createSealer(
   /** Kept from segment to segment: 16 MiB of new memory each time make the collector run several times a second. */
   let scratch = Buffer.alloc(0);
 
+  /** Twice the size each time: segments differ by little, and each that were the largest so far would else take memory anew. */
+  function scratchOf(bytes: number): Buffer {
+    // What is never touched of it costs nothing.
+    if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
+    return scratch;
+  }
+
   /** @returns whether it was handed over */
   async function seal(place: SegmentPlace, bytes: number, fromMemory: boolean): Promise<boolean> {
     const { directory, stream, segment } = place;
@@ -62,8 +69,8 @@ export function createSealer(
     const encoded = await untilDone(
       async () => {
         try {
-          if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(bytes);
-          const made = await encodeObject(await readSegmentFile(files, place, bytes, scratch), place);
+          const lines = await readSegmentFile(files, place, bytes, scratchOf(bytes));
+          const made = await encodeObject(lines, place);
           if (!fromMemory) await writeObject(made, files, segmentFiles);
           return made;
         } catch (error) {
