@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
 /** Suites that start processes, kill them, or watch the clock: they run one file after another. */
-const SYSTEM = ['test/{system,http,order,kill,conformance,bounds,cli,demo,faults,pod}/**/*.test.ts'];
+const SYSTEM = [
+  'test/{system,http,order,kill,conformance,bounds,cli,demo,faults,pod,operator/{kube,api,admission,asked,chart,reconcile}}/**/*.test.ts',
+];
+/** Suites on a real cluster (test/cluster/README.md): after all others, one file after another. */
+const CLUSTER = ['test/cluster/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -10,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: SYSTEM,
+          exclude: [...SYSTEM, ...CLUSTER],
           testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
@@ -23,6 +27,17 @@ export default defineConfig({
           hookTimeout: 60_000,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: CLUSTER,
+          globalSetup: 'test/cluster/support/global-setup.ts',
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -20,6 +20,8 @@ export const RESOURCE_HASH_ANNOTATION = `${DOMAIN}/resource-hash`;
 export const SETTINGS_HASH_ANNOTATION = `${DOMAIN}/settings-hash`;
 /** On pods: what was noticed at the injection, a JSON array of words. */
 export const FLAGS_ANNOTATION = `${DOMAIN}/flags`;
+/** On pods: what the injection changed of what the pod had, so that it can be taken back and done anew. */
+export const CHANGES_ANNOTATION = `${DOMAIN}/changes`;
 /** On pod templates: changed when the workload must make its pods anew. */
 export const RESTART_ANNOTATION = `${DOMAIN}/restarted-for`;
 /** On Services: where they should lead, `recorder` or `server`; the webhook does what it says. */
@@ -30,6 +32,8 @@ export const ORIGINAL_PORTS_ANNOTATION = `${DOMAIN}/original-target-ports`;
 export const FINALIZER = `${DOMAIN}/finalizer`;
 
 export const SIDECAR_CONTAINER = 'mcp-recorder';
+/** Names of the sidecar's ports; the first gives way to those that the server's port had. */
+export const PORT_NAMES = { recorder: 'mcp-recorder', status: 'mcp-rec-status' } as const;
 export const VOLUMES = {
   config: 'mcp-recorder-config',
   spool: 'mcp-recorder-spool',
@@ -64,6 +68,7 @@ export function clusterNames(fullname: string) {
     markerPolicy: `${fullname}-marker`,
     selectionPolicy: `${fullname}-selection`,
     ownedPolicy: `${fullname}-owned`,
+    keptPolicy: `${fullname}-kept`,
     connectPolicy: `${fullname}-connect`,
     clusterRole: fullname,
     lease: fullname,

@@ -44,7 +44,9 @@ const settingsSchema = z.strictObject({
     imagePullSecrets: z.array(text).default([]),
     ports: z.strictObject({ recorder: port.default(9080), status: port.default(9081) }).prefault({}),
     uid: z.int().min(1).default(64_999),
-    resources: z.strictObject({ requests: quantities.default({}), limits: quantities.default({}) }).prefault({}),
+    resources: z
+      .strictObject({ requests: quantities.default({}), limits: quantities.default({}) })
+      .prefault({}),
     /** How long calls under way may take to end when a pod stops, s. */
     drainSeconds: z.int().min(1).max(600).default(15),
   }),
@@ -82,10 +84,14 @@ export function loadSettings(file: string): Settings {
   try {
     content = parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new SettingsError(`${file} can't be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new SettingsError(
+      `${file} can't be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   const checked = settingsSchema.safeParse(content);
   if (checked.success) return checked.data;
-  const problems = checked.error.issues.map(({ path, message }) => `  ${path.join('.') || 'file'}: ${message}`);
+  const problems = checked.error.issues.map(
+    ({ path, message }) => `  ${path.join('.') || 'file'}: ${message}`,
+  );
   throw new SettingsError(`${file} can't be used; correct the chart's values:\n${problems.join('\n')}`);
 }

@@ -6,14 +6,23 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { lineJsonSchema } from '@mcp-recorder/recording/format/line-schema';
 import { configurationJsonSchema } from '../sidecar/config/problems.ts';
+import { apiPage } from './api-page.ts';
+import { chartReadme, crdTemplate } from './chart-files.ts';
 import { cliPage } from './cli-page.ts';
+import { operationsPage } from './operations-page.ts';
+import { resourceTypes } from './resource-types.ts';
 
 const root = path.join(import.meta.dirname, '..');
 
 /** Every generated file: its path from the repository's root, and what must stand in it. */
-const generated: { path: string; content: () => string }[] = [
+const generated: { path: string; content: () => string | Promise<string> }[] = [
   { path: 'docs/schema/line.schema.json', content: lineJsonSchema },
   { path: 'docs/cli.md', content: cliPage },
+  { path: 'docs/api.md', content: apiPage },
+  { path: 'docs/operations.md', content: operationsPage },
+  { path: 'helm/mcp-recorder/templates/crd.yaml', content: crdTemplate },
+  { path: 'helm/mcp-recorder/README.md', content: chartReadme },
+  { path: 'operator/api/recorded-mcp-server.ts', content: resourceTypes },
   {
     path: 'docs/schema/configuration.schema.json',
     content: () => `${JSON.stringify(configurationJsonSchema(), null, 2)}\n`,
@@ -23,7 +32,7 @@ const generated: { path: string; content: () => string }[] = [
 const check = process.argv.includes('--check');
 for (const file of generated) {
   const target = path.join(root, file.path);
-  const content = file.content();
+  const content = await file.content();
   const present = await readFile(target, 'utf8').catch(() => null);
   if (present === content) continue;
   if (check) {

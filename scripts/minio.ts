@@ -1,5 +1,9 @@
-/** Owns `npm run minio`: builds the S3 server that the tests run, when it is not there yet. */
-import { buildMinio } from '../test/support/minio-binaries.ts';
+/**
+ * Owns `npm run minio`: builds the S3 server that the tests run, when it is not there yet. With `--check` it builds nothing, and fails when
+ * it would have to.
+ */
+import { buildMinio, requireMinio } from '../test/support/minio-binaries.ts';
 
-const { minio } = await buildMinio((text) => process.stdout.write(`${text}\n`));
+const check = process.argv.includes('--check');
+const { minio } = check ? requireMinio() : await buildMinio((text) => process.stderr.write(`${text}\n`));
 process.stdout.write(`MinIO is at ${minio}\n`);

@@ -50,6 +50,8 @@ export interface Recorder {
    * @param hurried the process is about to be killed: what is under way gets a second
    */
   drain(hurried?: boolean): Promise<DrainReport>;
+  /** Settled when it has come to rest, also by the hook of its pod. */
+  readonly drained: Promise<void>;
 }
 
 const ANONYMOUS: Principal = {
@@ -284,6 +286,7 @@ export async function startRecorder(
     get lines() {
       return spool.status().watermarks.appended;
     },
+    drained: drain.ended,
     reconfigure,
     refuseConfiguration,
     drain(hurried = false) {

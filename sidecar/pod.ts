@@ -4,6 +4,7 @@
  * Invariants: it does not start on a configuration that the operator has not signed; exit code 0 means that all is in the store.
  */
 import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { formatAddress } from './config/address.ts';
 import { checkDelivery, readDelivery } from './config/delivered.ts';
@@ -16,6 +17,12 @@ import { SpoolDirectoryError } from './spool/lock.ts';
 
 /** As the command line has them. */
 const EXIT = { ok: 0, left: 1, failed: 2 } as const;
+
+/**
+ * So long after a drain by the hook the process ends by itself, when both hooks have their answers (ms). A pod that ends needs it no more. But
+ * the kubelet calls the server's hook also when it makes only that container anew, in a pod that lives on: there it starts the recorder again.
+ */
+const ANSWERED_MS = 5_000;
 
 /** Settled when the process is told to end; from the start on, since the first process of a container ignores signals that it does not handle. */
 const ended = new Promise<void>((resolve) => {
@@ -63,7 +70,7 @@ async function run(): Promise<number> {
     },
     `recording ${configuration.server.url} as ${configuration.name}`,
   );
-  await ended;
+  await Promise.race([ended, recorder.drained.then(() => pause(ANSWERED_MS))]);
   watch.close();
   stopGivingBack();
   const { uploaded } = await recorder.drain(true);

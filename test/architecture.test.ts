@@ -6,9 +6,13 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const WORKSPACES = ['recording', 'sidecar', 'cli'] as const;
+const WORKSPACES = ['recording', 'sidecar', 'cli', 'operator'] as const;
 /** Folders whose code is a function of its arguments. */
 const PURE = ['recording/format', 'recording/proof', 'sidecar/exchange'];
+/** The same in the operator: what is wanted of the cluster, what becomes of pods and Services. */
+const OPERATOR_PURE = ['operator/desired', 'operator/webhook/inject', 'operator/webhook/services'];
+/** Files outside those folders that they may use; of the settings the types only, since the file reads them. */
+const OPERATOR_WORDS = ['operator/api/recorded-mcp-server.ts', 'operator/naming.ts', 'operator/settings.ts'];
 /** What a pure folder may take from the platform: computation, no input and output. */
 const PURE_PLATFORM = new Set(['node:crypto', 'node:buffer', 'node:zlib']);
 /** Which workspaces each may import. */
@@ -16,6 +20,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   recording: [],
   sidecar: ['@mcp-recorder/recording'],
   cli: ['@mcp-recorder/recording', '@mcp-recorder/sidecar'],
+  operator: ['@mcp-recorder/recording', '@mcp-recorder/sidecar/config'],
 };
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
@@ -89,6 +94,20 @@ describe('the import rules', () => {
         if (target.endsWith('.ts')) return PURE.some((pure) => target.startsWith(`${pure}/`));
         return /^@mcp-recorder\/recording\/(format|proof)\//.test(target) || target === 'zod';
       }),
+    ).toEqual([]);
+  });
+
+  it.each(OPERATOR_PURE)('%s imports no input or output', (folder) => {
+    expect(
+      violations(folder, (_, target) => {
+        if (target.startsWith('node:')) return PURE_PLATFORM.has(target);
+        if (!target.endsWith('.ts')) return /^(@mcp-recorder\/|kubernetes-types\/|yaml$)/.test(target);
+        return OPERATOR_WORDS.includes(target) || OPERATOR_PURE.some((pure) => target.startsWith(`${pure}/`));
+      }),
+    ).toEqual([]);
+    const values = /import (?!type )[^;]*from '(?:\.\.\/)+settings\.ts'/;
+    expect(
+      sources(folder).filter((file) => values.test(readFileSync(path.join(ROOT, file), 'utf8'))),
     ).toEqual([]);
   });
 

@@ -20,8 +20,14 @@ export interface Workload {
   templateLabels: Record<string, string> | null;
   /** Value of our restart annotation in its template. */
   restartedFor: string | null;
-  /** All its pods are of its newest template and ready. */
+  /** Its controller has seen its newest template, and all its pods are of it and ready. */
   settled: boolean;
+  /** Whether a change of its template makes new pods: not while a Deployment is paused, nor with the update strategy OnDelete. */
+  rolls: 'byItself' | 'paused' | 'onDelete';
+  /** Of a StatefulSet: pods with a lower ordinal keep their old template. 0 for all others. */
+  partition: number;
+  /** What its controller says that keeps it from making pods; null or left out: nothing. */
+  trouble?: string | null;
 }
 
 /** What a sidecar answered on its status port, with what the API server said of its token. */
@@ -35,7 +41,12 @@ export interface LinkAnswer {
 
 /** The part of the sidecar's status that decides conditions. */
 export interface LinkStatus {
-  gate: { state: 'Open' | 'Degraded' | 'Closed' | 'FailOpen'; reason: string | null; message: string | null; hint: string | null };
+  gate: {
+    state: 'Open' | 'Degraded' | 'Closed' | 'FailOpen';
+    reason: string | null;
+    message: string | null;
+    hint: string | null;
+  };
   stream: string;
   draining: boolean;
   version: string;
@@ -49,6 +60,22 @@ export interface Look {
   link: { ok: true; answer: LinkAnswer } | { ok: false; why: string };
   /** What became of a connection to the server's port: the answers of the link stood before and after it. */
   dial: 'connected' | 'refused' | 'timeout' | 'unreachable' | 'not-tried';
+}
+
+/** What one decision leaves to the next; the process may forget it. */
+export interface Memory {
+  /** Since when no Service was seen to lead past the recorder, ms since the epoch; null: one does. */
+  servicesRightSinceMs: number | null;
+  /** Since when the policies close the server's port, as they stand, ms since the epoch; null: they do not. */
+  closedSinceMs: number | null;
+  /** By uid of the pod: connections to the server's port in its newest look, and in the one before. */
+  peers: Readonly<Record<string, SeenPeers & { before: SeenPeers | null }>>;
+}
+
+/** `ADDRESS:PORT` of those who were connected, at the time of a look (ms since the epoch). */
+interface SeenPeers {
+  atMs: number;
+  peers: readonly string[];
 }
 
 export interface Observed {
@@ -68,10 +95,16 @@ export interface Observed {
   configMap: ConfigMap | null;
   /** By uid of the pod. */
   looks: ReadonlyMap<string, Look>;
-  /** Admission asks our webhook about this resource's pods, for long enough that every API server does. */
+  /** Admission is as the last plan wanted it, for long enough that every API server has it. */
   admissionReady: boolean;
+  /** What the API server refused when the last plan was carried out, in its words, by `Kind/name`; an eviction as `Pod/name`. */
+  refusals: ReadonlyMap<string, string>;
+  /** Of the last decision; null after a start. */
+  memory: Memory | null;
   /** PEM of the authority that the operator's client certificate comes from. */
   linkAuthority: string;
+  /** What only recorders have that our webhook made for this resource. */
+  sessionKey: string;
   /** Signs the files of a ConfigMap. */
   sign(files: Record<string, string>): string;
 }

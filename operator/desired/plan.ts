@@ -5,7 +5,7 @@
 import type { ConfigMap } from 'kubernetes-types/core/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import type { RecordedMCPServerStatus } from '../api/recorded-mcp-server.ts';
-import type { Workload } from './observed.ts';
+import type { Memory, Workload } from './observed.ts';
 
 export interface PlannedEvent {
   type: 'Normal' | 'Warning';
@@ -16,19 +16,23 @@ export interface PlannedEvent {
 }
 
 export interface Plan {
+  /** Whether admission is to ask our webhook about this resource's pods. */
+  admission: boolean;
   /** Null: not wanted now, and removed where it stands. */
   configMap: ConfigMap | null;
   networkPolicy: NetworkPolicy | null;
-  /** Services whose annotation must change; null takes the annotation away. */
+  /** Services whose annotation must be applied, also where it has that value: then the webhook has to look again. Null takes it away. */
   services: { name: string; target: 'recorder' | 'server' | null }[];
-  /** Workloads whose pods must be made anew, with the value of the restart annotation. */
-  restart: { workload: Workload; restartedFor: string }[];
+  /** Workloads whose pods must be made anew, with the value of the restart annotation; null takes it away. */
+  restart: { workload: Workload; restartedFor: string | null }[];
   /** Pods to evict now. */
   evict: { name: string; uid: string; why: string }[];
   status: RecordedMCPServerStatus;
   /** The finalizer stands (true) or is to be taken off (false). */
   finalizer: boolean;
   events: PlannedEvent[];
-  /** When to look again though nothing changed, ms. */
+  /** For the next decision. */
+  memory: Memory;
+  /** When to decide again though nothing changed, ms. */
   againMs: number;
 }

@@ -34,11 +34,17 @@ function unavailable(why: string): Error {
 }
 
 /** What changes when a file is written or, as in a mounted Secret, a symbolic link above it is exchanged. */
-async function fingerprint(paths: readonly string[]): Promise<string> {
-  const facts = await Promise.all(paths.map((path) => fs.stat(path)));
-  return facts
-    .map(({ dev, ino, size, mtimeMs, ctimeMs }) => [dev, ino, size, mtimeMs, ctimeMs].join())
-    .join(';');
+async function fingerprint(path: string): Promise<string> {
+  const { dev, ino, size, mtimeMs, ctimeMs } = await fs.stat(path);
+  return [dev, ino, size, mtimeMs, ctimeMs].join();
+}
+
+/** A file that may be missing: static keys have no session token, and whoever mounts a Secret does not know which kind it holds. */
+function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
+  return found.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
 }
 
 async function readValue(path: string): Promise<string> {
@@ -49,19 +55,24 @@ async function readValue(path: string): Promise<string> {
 
 /** Static keys from files. All are read between two looks that found no change, so that an id never meets another's secret. */
 function fromFiles(files: KeyFiles): Source {
-  const paths = [files.accessKeyId, files.secretAccessKey, files.sessionToken].filter(
-    (path) => path !== null,
-  );
+  const paths = [files.accessKeyId, files.secretAccessKey];
+  const { sessionToken: tokenPath } = files;
+  const all = async (): Promise<string> => {
+    const facts = paths.map(fingerprint);
+    const token = tokenPath === null ? undefined : ifThere(fingerprint(tokenPath));
+    return (await Promise.all([...facts, token])).join(';');
+  };
   let keys: Keys | null = null;
   let known = '';
   let lookedMs = 0;
 
   async function read(): Promise<Keys> {
     for (let tries = 0; tries < CONSISTENT_TRIES; tries += 1) {
-      const before = await fingerprint(paths);
+      const before = await all();
       if (keys !== null && before === known) return keys;
-      const [accessKeyId = '', secretAccessKey = '', sessionToken] = await Promise.all(paths.map(readValue));
-      if ((await fingerprint(paths)) !== before) continue;
+      const [accessKeyId = '', secretAccessKey = ''] = await Promise.all(paths.map(readValue));
+      const sessionToken = tokenPath === null ? undefined : await ifThere(readValue(tokenPath));
+      if ((await all()) !== before) continue;
       known = before;
       keys = { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
       return keys;

@@ -76,6 +76,20 @@ describe('static keys in files', () => {
     await expect(put(byFiles(), 'other', BYTES)).rejects.toMatchObject({ code: 'credentials' });
   });
 
+  it('have no session token where its file is missing, and take one that comes', async () => {
+    await fs.writeFile(path.join(folder, 'id'), right.accessKeyId);
+    await fs.writeFile(path.join(folder, 'secret'), right.secretAccessKey);
+    const store = byFiles({ accessKeyId: 'id', secretAccessKey: 'secret', sessionToken: 'token' });
+    expect(await put(store, 'key', BYTES)).toEqual(created);
+    const session = await minio.session();
+    await fs.writeFile(path.join(folder, 'id'), session.accessKeyId);
+    await fs.writeFile(path.join(folder, 'secret'), session.secretAccessKey);
+    const temporary = byFiles({ accessKeyId: 'id', secretAccessKey: 'secret', sessionToken: 'token' });
+    await expect(put(temporary, 'later', BYTES)).rejects.toMatchObject({ code: 'credentials' });
+    await fs.writeFile(path.join(folder, 'token'), session.sessionToken);
+    expect(await put(temporary, 'later', BYTES)).toEqual(created);
+  });
+
   it('that are missing or empty are named, and found when they come', async () => {
     const store = byFiles();
     await fs.writeFile(path.join(folder, 'secret'), '\n');

@@ -1,0 +1,176 @@
+/**
+ * Owns the way out of the cluster, before the operator is uninstalled: nothing of ours blocks a pod, a Service or a deletion afterwards.
+ * Invariants: from its beginning no operator acts; the ways to the servers are opened before Services lead back to them; every step may be
+ * made twice, and one that fails keeps no other from being made. Recorders that run go on recording until their pods are made anew.
+ */
+import type { Logger } from 'pino';
+import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { pause, systemClock } from '../kube/clock.ts';
+import { isKubeError } from '../kube/kube-error.ts';
+import { type LeaseTimes, takeLeaseByForce } from '../kube/lease.ts';
+import { isRefusedForGone } from '../kube/namespace.ts';
+import type { KubeObject, ObjectName, Resource } from '../kube/resource.ts';
+import { clusterNames, FINALIZER, MANAGED_BY, MANAGED_BY_LABEL, RESOURCE_LABEL } from '../naming.ts';
+import type { Settings } from '../settings.ts';
+import { FOLLOWED_MS } from './admission-state.ts';
+import { isOurs } from './cluster-objects.ts';
+import {
+  ADMISSION_BINDINGS,
+  ADMISSION_POLICIES,
+  MUTATING_WEBHOOKS,
+  NETWORK_POLICIES,
+  RECORDED_SERVERS,
+  type Stored,
+} from './kinds.ts';
+import { askWebhook, leadBack, sentServices } from './release-services.ts';
+
+export interface ReleaseParts {
+  client: KubeClient;
+  settings: Settings;
+  /** Of this process and of no other, ever. */
+  holder: string;
+  /** Of the operators that contend for the Lease. */
+  times?: LeaseTimes;
+  now(): Date;
+  log: Logger;
+}
+
+/** How long no operator may act afterwards, should this process end in between (ms): it is uninstalled within it. */
+const HOLD_MS = 10 * 60_000;
+const ATTEMPTS = 3;
+
+/** @returns what could not be done, for people; empty: nothing is left */
+export async function release(parts: ReleaseParts): Promise<string[]> {
+  const { client, settings, log } = parts;
+  const { lease, serviceWebhook } = clusterNames(settings.fullname);
+  /** Null: all. */
+  const namespaces = settings.watchNamespaces.length === 0 ? [null] : settings.watchNamespaces;
+  const left: string[] = [];
+  const attempt = async (what: string, action: () => Promise<unknown>): Promise<void> => {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        await action();
+        return;
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        log.warn({ failures }, `${what}: ${why}`);
+        if (failures < ATTEMPTS) continue;
+        left.push(`${what}: ${why}`);
+        return;
+      }
+    }
+  };
+  const everywhere = async (what: string, action: (namespace: string | null) => Promise<unknown>) => {
+    for (const namespace of namespaces) {
+      await attempt(what, async () => {
+        try {
+          await action(namespace);
+        } catch (error) {
+          if (!(await isRefusedForGone(error, namespace, client))) throw error;
+        }
+      });
+    }
+  };
+  const removeAll = (kind: Resource, but?: string) =>
+    attempt(`some ${kind.plural} are still there`, () => removeOurs(parts, kind, but));
+
+  await attempt('the operator goes on acting', () =>
+    takeLeaseByForce({
+      client,
+      lease: { namespace: settings.namespace, name: lease },
+      identity: parts.holder,
+      holdMs: HOLD_MS,
+      ...(parts.times === undefined ? {} : { times: parts.times }),
+    }),
+  );
+  await removeAll(ADMISSION_BINDINGS);
+  await removeAll(ADMISSION_POLICIES);
+  await removeAll(MUTATING_WEBHOOKS, serviceWebhook);
+  await everywhere('some NetworkPolicies still close the ways to the servers', (namespace) =>
+    removePolicies(client, namespace),
+  );
+  await everywhere('some Services still lead to the recorder', async (namespace) => {
+    for (const service of await sentServices(client, namespace)) await askWebhook(service, client);
+  });
+  await removeAll(MUTATING_WEBHOOKS);
+  await pause(systemClock, FOLLOWED_MS, new AbortController().signal);
+  await everywhere('some Services still lead to the recorder', async (namespace) => {
+    const resources = await listServers(client, namespace);
+    for (const service of await sentServices(client, namespace)) await leadBack(service, resources, parts);
+  });
+  await everywhere('some RecordedMCPServers still have our finalizer', (namespace) =>
+    letGo(parts, namespace),
+  );
+  return left;
+}
+
+/** @param but the name of one to leave */
+async function removeOurs({ client, settings }: ReleaseParts, kind: Resource, but?: string): Promise<void> {
+  const labelSelector = `${MANAGED_BY_LABEL}=${MANAGED_BY}`;
+  for (const { metadata } of await client.list(kind, { labelSelector })) {
+    const { name, uid } = metadata;
+    if (name === but || !isOurs(name, settings.fullname)) continue;
+    await unlessGone(client.delete(kind, { namespace: null, name }, { uid }));
+  }
+}
+
+async function removePolicies(client: KubeClient, namespace: string | null): Promise<void> {
+  const labelSelector = `${MANAGED_BY_LABEL}=${MANAGED_BY},${RESOURCE_LABEL}`;
+  for (const { metadata } of await client.list(NETWORK_POLICIES, { namespace, labelSelector })) {
+    const { name, uid, namespace: at = null } = metadata;
+    await unlessGone(client.delete(NETWORK_POLICIES, { namespace: at, name }, { uid }));
+  }
+}
+
+/** Says that nobody enforces any more, and takes the finalizers off. */
+async function letGo({ client, now }: ReleaseParts, namespace: string | null): Promise<void> {
+  for (const resource of await listServers(client, namespace)) {
+    const { namespace: at = null, name, finalizers = [] } = resource.metadata;
+    await unlessGone(client.applyStatus(RECORDED_SERVERS, released(resource, now())));
+    if (finalizers.includes(FINALIZER)) await unlessGone(takeFinalizerOff(client, { namespace: at, name }));
+  }
+}
+
+async function takeFinalizerOff(client: KubeClient, at: ObjectName): Promise<void> {
+  const { metadata } = await client.get(RECORDED_SERVERS, at);
+  const { finalizers = [], resourceVersion } = metadata;
+  const others = finalizers.filter((finalizer) => finalizer !== FINALIZER);
+  await client.patch(RECORDED_SERVERS, at, { metadata: { finalizers: others, resourceVersion } });
+}
+
+/** The resource with the status of one that nobody looks after: what was said of it before is no longer known. */
+function released({ apiVersion, kind, metadata, status }: Stored<RecordedMCPServer>, now: Date): KubeObject {
+  const { namespace = '', name, uid = '' } = metadata;
+  const types = status?.conditions?.map(({ type }) => type) ?? ['Ready'];
+  const conditions = types.map((type) => ({
+    type,
+    status: 'Unknown',
+    reason: 'OperatorUninstalled',
+    message:
+      'The operator was uninstalled. Pods that have a recorder go on recording until they are made anew.',
+    lastTransitionTime: `${now.toISOString().slice(0, 19)}Z`,
+  }));
+  return { apiVersion, kind, metadata: { namespace, name, uid }, status: { conditions } } as KubeObject;
+}
+
+/** None, where the definition is gone. */
+async function listServers(
+  client: KubeClient,
+  namespace: string | null,
+): Promise<Stored<RecordedMCPServer>[]> {
+  try {
+    return await client.list(RECORDED_SERVERS, { namespace });
+  } catch (error) {
+    if (isKubeError(error, 'NotFound')) return [];
+    throw error;
+  }
+}
+
+async function unlessGone(change: Promise<unknown>): Promise<void> {
+  try {
+    await change;
+  } catch (error) {
+    if (!isKubeError(error, 'NotFound')) throw error;
+  }
+}
