@@ -34,8 +34,10 @@ export interface Identity {
 export interface IdentityCopy {
   /** Null: there is none yet, or it can't be used. */
   current(): Identity | null;
-  /** The answer ends it. */
+  /** Told of each identity that can be used. The answer ends it. */
   onChange(listener: () => void): () => void;
+  /** Told when the Secret became another or went, also when it can't be used. The answer ends it. */
+  onTouched(listener: () => void): () => void;
   health: Reflector<Stored<Secret>>['health'];
   close(): Promise<void>;
 }
@@ -78,6 +80,7 @@ export function followIdentity({ client, settings, log }: IdentityParts): Identi
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    onTouched: (listener) => secrets.onChange(() => listener()),
     health: () => secrets.health(),
     close: () => secrets.close(),
   };
@@ -132,8 +135,10 @@ export async function keepIdentity(
   return RENEW_MS;
 }
 
+/** @throws when a part can't be used: it is then made anew by who leads, and nobody serves with it */
 function identityOf(data: IdentityData): Identity {
   const key = configurationKey(data);
+  createSecureContext({ cert: data['tls.crt'], key: data['tls.key'] });
   const ends = new Map<string, number>();
   for (const name of ['issuer', 'next', 'tls', 'link'] as const) {
     const certificate = data[`${name}.crt`];

@@ -40,6 +40,7 @@ export function createLookup({ client, servers, pods, nowMs }: LookupParts): Loo
       if (copy !== null && follows(copy)) return copy.list(namespace);
       const known = recent.get(namespace);
       if (known !== undefined && nowMs() - known.atMs < PODS_FRESH_MS) return known.list;
+      for (const [other, { atMs }] of recent) if (nowMs() - atMs >= PODS_FRESH_MS) recent.delete(other);
       const list = askForPods(client, namespace);
       recent.set(namespace, { atMs: nowMs(), list });
       try {

@@ -68,6 +68,7 @@ export function clusterNames(fullname: string) {
     markerPolicy: `${fullname}-marker`,
     selectionPolicy: `${fullname}-selection`,
     ownedPolicy: `${fullname}-owned`,
+    keptPolicy: `${fullname}-kept`,
     connectPolicy: `${fullname}-connect`,
     clusterRole: fullname,
     lease: fullname,

@@ -115,7 +115,7 @@ export async function startReplica(options: RunOptions): Promise<Replica> {
     ready: () => ({
       reasons: [
         ...(ending === null ? [] : ['this replica is ending']),
-        ...(servers.health().synced ? [] : ['the copy of the RecordedMCPServers is not complete yet']),
+        ...incompleteness(servers.health()),
         ...(identity.current() === null ? ['there is no identity yet: the replica that leads makes it'] : []),
         ...(live.isServing ? [] : ['the webhook does not listen yet']),
       ],
@@ -156,6 +156,11 @@ export async function startReplica(options: RunOptions): Promise<Replica> {
 
 function servingPair({ data }: Identity) {
   return { certificate: data['tls.crt'], key: data['tls.key'] };
+}
+
+function incompleteness({ synced, failure }: ReflectorHealth): string[] {
+  if (synced) return [];
+  return [`the copy of the RecordedMCPServers is not complete yet${failure === null ? '' : `: ${failure}`}`];
 }
 
 function aliveness(copies: readonly { resource: { plural: string }; health(): ReflectorHealth }[]): Health {

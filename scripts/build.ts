@@ -9,7 +9,7 @@ import { closureOf, isLoaded, type LockedPackages, packageOf } from './image/pac
 
 /** The sources that an image starts; what is started by its path alone is an entry too. */
 const ENTRIES: Record<string, string[]> = {
-  sidecar: ['sidecar/pod.ts', 'sidecar/certificate-maker.ts'],
+  sidecar: ['sidecar/pod.ts', 'sidecar/certificate-maker.ts', 'sidecar/config/reader.ts'],
   operator: ['operator/main.ts'],
 };
 const WORKSPACES = ['recording', 'sidecar', 'operator'];
@@ -79,7 +79,10 @@ function compile(folder: string, entries: readonly string[]): void {
 
 /** The workspaces' exports as paths: what is found in node_modules is taken for somebody else's and not compiled. */
 function sourcePaths(): Record<string, string[]> {
-  const paths: Record<string, string[]> = {};
+  const paths: Record<string, string[]> = {
+    // As in tsconfig.json, whose paths these replace.
+    'kubernetes-types/*': [path.join(ROOT, 'node_modules/kubernetes-types/*.d.ts')],
+  };
   for (const workspace of WORKSPACES) {
     const { name, exports = {} } = manifestOf(workspace);
     for (const [from, to] of Object.entries(exports)) {

@@ -1,6 +1,6 @@
 /**
  * Owns the making of the status port's certificate: a key and a certificate that it signs itself, as JSON on standard output.
- * Runs as a process of its own, because what it loads would stay in the recorder's memory for ever (27 MB, for one use).
+ * Runs apart.
  * Invariant: the key exists in this process, in the pipe and in the recorder's memory, and nowhere else.
  */
 // The library's own dependency asks for it.

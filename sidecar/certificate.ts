@@ -2,10 +2,8 @@
  * Owns the certificates of the status port: its own, which nobody can check, and the operator's, which is checked here.
  * Invariant: who is the operator is decided at each request by the authorities that are in force then, not by what a connection was told.
  */
-import { execFile } from 'node:child_process';
 import type { X509Certificate } from 'node:crypto';
-import path from 'node:path';
-import { promisify } from 'node:util';
+import { runApart } from './apart.ts';
 import { readAuthorities } from './config/authorities.ts';
 
 /** PEM both. */
@@ -14,19 +12,13 @@ export interface MadeCertificate {
   certificate: string;
 }
 
-const run = promisify(execFile);
-/** A machine that is short of CPU takes its time to start a process (ms). */
-const MAKING_MS = 60_000;
 const OPERATOR = 'mcp-recorder-operator';
 /** Extended key usage: TLS client (RFC 5280, 4.2.1.12). */
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
 /** A new key with a certificate of its own. @throws Error when no process can be started, or it fails */
 export async function makeCertificate(): Promise<MadeCertificate> {
-  const maker = path.join(import.meta.dirname, `certificate-maker${path.extname(import.meta.filename)}`);
-  // The environment of a pod holds secrets, of which this needs none.
-  const { stdout } = await run(process.execPath, [maker], { env: {}, timeout: MAKING_MS });
-  return JSON.parse(stdout) as MadeCertificate;
+  return JSON.parse(await runApart('certificate-maker', '')) as MadeCertificate;
 }
 
 /**

@@ -19,6 +19,8 @@ export interface Drain {
   begin(lingerMs: number): Promise<DrainReport>;
   /** As `begin` for who asks by the hook of a pod: answered at the latest when calls and uploads have had their time, while uploads go on. */
   answer(): Promise<DrainReport>;
+  /** Settled when a drain, whoever asked for it, has come to its end. */
+  readonly ended: Promise<void>;
   /** The process is about to be killed: no lingering, a moment for calls, and then for uploads what there is. */
   hurry(): void;
 }
@@ -103,19 +105,24 @@ export function createDrain(parts: DrainParts): Drain {
     return report.drained(spool.status().watermarks.synced, uploaded);
   }
 
-  const begin = (lingerMs: number): Promise<DrainReport> => (begun ??= run(lingerMs));
+  const rest = Promise.withResolvers<void>();
+  function begin(lingerMs: number): Promise<DrainReport> {
+    begun ??= run(lingerMs).finally(rest.resolve);
+    return begun;
+  }
 
   async function answerInTime(): Promise<DrainReport> {
-    const rest = begin(LINGER_MS);
+    const drained = begin(LINGER_MS);
     const inTime = new AbortController();
     const bound = pause(drainBoundMs(timeoutMs), null, { signal: inTime.signal, ref: false });
-    const report = await Promise.race([rest, bound.catch(() => null)]);
+    const report = await Promise.race([drained, bound.catch(() => null)]);
     inTime.abort();
     return report ?? parts.report.drained(spool.status().watermarks.synced, false);
   }
 
   return {
     begin,
+    ended: rest.promise,
     answer: () => (answered ??= answerInTime()),
     hurry: () => hurried.abort(),
   };

@@ -35,6 +35,8 @@ export interface Recorder {
   readonly stream: string;
   readonly listenAddress: Address;
   readonly statusAddress: Address;
+  /** Lines of the recording so far. */
+  readonly lines: number;
   /**
    * Takes over of another configuration what can be taken over while it runs, and states that in the recording.
    * @param signedBy whose signature it bears, as `config` lines give it
@@ -48,6 +50,8 @@ export interface Recorder {
    * @param hurried the process is about to be killed: what is under way gets a second
    */
   drain(hurried?: boolean): Promise<DrainReport>;
+  /** Settled when it has come to rest, also by the hook of its pod. */
+  readonly drained: Promise<void>;
 }
 
 const ANONYMOUS: Principal = {
@@ -279,6 +283,10 @@ export async function startRecorder(
     stream,
     listenAddress: listener.address,
     statusAddress: status.address,
+    get lines() {
+      return spool.status().watermarks.appended;
+    },
+    drained: drain.ended,
     reconfigure,
     refuseConfiguration,
     drain(hurried = false) {

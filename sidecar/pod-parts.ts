@@ -15,7 +15,7 @@ export interface Pod {
   /** What became of configurations that were delivered since the start. */
   reload(): Reload;
   /** The answer to the operator. @param status as `/status` says it */
-  link(status: object): Promise<object>;
+  link(status: { configuration: string }): Promise<object>;
 }
 
 export interface Reload {

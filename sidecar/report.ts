@@ -46,7 +46,7 @@ export interface Report {
   failed(message: string, hint: string, kind: string): void;
   /** The metrics, with this report counting too. */
   counting(metrics: Metrics): ProxyMetrics;
-  status(facts: StatusFacts): object;
+  status(facts: StatusFacts): { configuration: string };
   drained(lines: number, uploaded: boolean): DrainReport;
 }
 

@@ -17,6 +17,8 @@ export interface ServerSockets {
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
 /** States of proc_net_tcp(5). */
 const ESTABLISHED = '01';
+/** The peer sends no more, and may still be sent to: the answer to its last call, a stream. */
+const CLOSE_WAIT = '08';
 const LISTEN = '0A';
 const MAX_LISTED = 100;
 /** Slot, local address, peer's address, state. */
@@ -51,7 +53,7 @@ export function describeSockets(
     if (state === LISTEN) {
       if (!isLoopback(here)) listens = 'any';
       else if (listens === 'none') listens = 'loopback';
-    } else if (state === ESTABLISHED && foreign.size < MAX_LISTED) {
+    } else if ((state === ESTABLISHED || state === CLOSE_WAIT) && foreign.size < MAX_LISTED) {
       const there = addressText(peer, littleEndian);
       // Who connects to an address of its own host comes from that address.
       if (isLoopback(there) || there === here) continue;

@@ -4,13 +4,16 @@
  * where others than this machine reach it, only the operator is told more than whether the recorder lives, is ready, and what it counts.
  */
 import { constants } from 'node:crypto';
-import http from 'node:http';
+import type http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Registry } from 'prom-client';
 import { type MadeCertificate, operatorProblem } from './certificate.ts';
 import type { Address } from './config/address.ts';
+
+// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+const { createServer } = process.getBuiltinModule('node:http');
 
 export interface Readiness {
   ready: boolean;
@@ -62,7 +65,7 @@ export async function createStatusServer(parts: StatusParts): Promise<StatusServ
   const { tls } = parts;
   const server =
     tls === undefined
-      ? http.createServer(limits, handle)
+      ? createServer(limits, handle)
       : https.createServer({ ...limits, ...tlsOptions(tls) }, handle);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

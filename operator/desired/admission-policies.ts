@@ -15,6 +15,7 @@ import type { Settings } from '../settings.ts';
 import {
   connectRules,
   injectedRules,
+  keptRules,
   markerRules,
   ownedRules,
   type Rules,
@@ -91,7 +92,8 @@ function policiesOf(settings: Settings): Policy[] {
     },
     {
       name: names.markerPolicy,
-      on: [on('', ['CREATE', 'UPDATE'], ['pods'])],
+      // With its status a pod's labels can be written too.
+      on: [on('', ['CREATE', 'UPDATE'], ['pods']), on('', ['UPDATE'], ['pods/status'])],
       rules: markerRules(settings),
       perResource: false,
     },
@@ -107,6 +109,12 @@ function policiesOf(settings: Settings): Policy[] {
       rules: ownedRules(settings),
       perResource: false,
     },
+    {
+      name: names.keptPolicy,
+      on: [on('mcp-recorder.dev', ['CREATE', 'UPDATE'], ['recordedmcpservers'], 'v1alpha1')],
+      rules: keptRules(),
+      perResource: false,
+    },
   ];
   if (!settings.restrictConnect) return always;
   const connect = {
@@ -119,8 +127,13 @@ function policiesOf(settings: Settings): Policy[] {
 }
 
 /** The package of types does not know `resources`. */
-function on(apiGroup: string, operations: string[], resources: string[]): NamedRuleWithOperations {
-  const rule = { apiGroups: [apiGroup], apiVersions: ['v1'], operations, resources };
+function on(
+  apiGroup: string,
+  operations: string[],
+  resources: string[],
+  version = 'v1',
+): NamedRuleWithOperations {
+  const rule = { apiGroups: [apiGroup], apiVersions: [version], operations, resources };
   return rule;
 }
 

@@ -145,6 +145,28 @@ export function ownedRules({ namespace, serviceAccount }: Settings): Rules {
   };
 }
 
+/**
+ * The garbage collector deletes what has lost its owners, with rights of its own: who may write a resource and may not delete it must not give it
+ * an owner that they delete in its place.
+ */
+export function keptRules(): Rules {
+  const ownersOf = (object: 'object' | 'oldObject') =>
+    `(${object} != null && has(${object}.metadata.ownerReferences) ? ${object}.metadata.ownerReferences : [])`;
+  return {
+    matchConditions: [
+      { name: 'owners-change', expression: `${ownersOf('object')} != ${ownersOf('oldObject')}` },
+    ],
+    validations: [
+      {
+        expression: `authorizer.group('mcp-recorder.dev').resource('recordedmcpservers').namespace(request.namespace).name(object.metadata.?name.orValue('')).check('delete').allowed()`,
+        message:
+          'a RecordedMCPServer is deleted with its owners, so its ownerReferences are set by who may delete it. Leave them as they are',
+        reason: 'Forbidden',
+      },
+    ],
+  };
+}
+
 /** Ways into a pod that no NetworkPolicy sees, for namespaces with a resource; a right of its own lets people through. */
 export function connectRules(): Rules {
   return {

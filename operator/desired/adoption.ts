@@ -9,7 +9,7 @@ import { injectionHashes } from '../webhook/inject/hashes.ts';
 import { configMapOf, holdsSameFiles, keptConfigMap } from './config-map.ts';
 import { cutConnections } from './cut-connections.ts';
 import { enforcementOf, isClosing, type Stage } from './enforcement.ts';
-import type { Refusal } from './floors.ts';
+import { bucketOf, type Refusal } from './floors.ts';
 import { injectionProblem } from './injection-problem.ts';
 import { saysTheSame } from './network-policy.ts';
 import type { Workload } from './observed.ts';
@@ -58,7 +58,12 @@ export function adopt(situation: Situation): Adoption {
     former,
     servicesRightSinceMs: null,
   };
-  if (ports === null) return adoption;
+  if (ports === null) {
+    // A store that there is not is told before there are pods: its owner need not start the server to learn of it.
+    const found = bucketOf(resource, settings);
+    if (!found.ok) adoption.refusal = found.refusal;
+    return adoption;
+  }
 
   const configuration = sidecarConfiguration(resource, settings, ports, observed.linkAuthority);
   adoption.refusals = [...configuration.refusals, ...otherPortsOf(resource, ports).refusals];

@@ -5,6 +5,7 @@
 import { parseDuration } from '@mcp-recorder/sidecar/config/quantity';
 import type { RecordedMCPServer, S3Storage } from '../api/recorded-mcp-server.ts';
 import type { Settings, StoreSettings } from '../settings.ts';
+import { credentialsSecret } from '../webhook/inject/storage.ts';
 import type { Reason } from './reasons.ts';
 
 /** Something asked for that is not granted. */
@@ -41,6 +42,16 @@ export function bucketOf(
   const known = Object.keys(stores).sort().join(', ');
   const cause = `There is no store ${JSON.stringify(store ?? '')}; ${known === '' ? 'the platform team has set up none' : `known stores: ${known}`}.`;
   return { ok: false, refusal: { reason: 'UnknownStore', cause } };
+}
+
+/** Where the recording goes and by which keys, for people. */
+export function describeStore(resource: RecordedMCPServer, settings: Settings): string {
+  const found = bucketOf(resource, settings);
+  if (!found.ok) return 'not known';
+  const { bucket, endpoint } = found.bucket;
+  const secret = credentialsSecret(resource, settings);
+  const keys = secret === null ? "with the pod's own identity" : `with the keys in the Secret ${secret}`;
+  return `the bucket ${bucket} at ${endpoint ?? 'AWS'}, ${keys}`;
 }
 
 function bucketOfResource({ credentialsSecretRef, ...bucket }: S3Storage): Bucket {

@@ -62,10 +62,11 @@ function listen(pods: readonly PodFacts[], nowMs: number): { heard: Heard[]; sil
   return { heard, silent: verdict('Unknown', first[0], `No word from the recorder in ${listed(first[1])}.`) };
 }
 
-export function storageHealthy(pods: readonly PodFacts[], nowMs: number): Verdict {
+/** @param store what the recorders write to, for people */
+export function storageHealthy(pods: readonly PodFacts[], nowMs: number, store: string): Verdict {
   const { heard, silent } = listen(pods, nowMs);
   const trouble = worst(heard.filter(({ reason }) => reason?.startsWith('Store')));
-  if (trouble !== null) return told('False', trouble);
+  if (trouble !== null) return told('False', trouble, ` The store is ${store}.`);
   if (silent !== null) return silent;
   // A disk in trouble says nothing about the store, and a recorder that starts has heard nothing of it.
   const mute = worst(heard);
@@ -110,10 +111,10 @@ function worst(heard: readonly Heard[]): Heard[] | null {
   return found === undefined ? null : heard.filter(({ reason }) => reason === found);
 }
 
-function told(status: Verdict['status'], heard: Heard[]): Verdict {
+function told(status: Verdict['status'], heard: Heard[], more = ''): Verdict {
   const [first] = heard as [Heard, ...Heard[]];
   const names = listed(heard.map(({ name }) => name));
-  return verdict(status, first.reason ?? 'Starting', `At ${names}: ${wordsOf(first.gate)}.`);
+  return verdict(status, first.reason ?? 'Starting', `At ${names}: ${wordsOf(first.gate)}.${more}`);
 }
 
 /** The recorder's words without what changes from one look to the next: the object that was tried, how far behind it is. */

@@ -6,18 +6,18 @@ import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import type { Settings } from '../settings.ts';
 import { problemsOf } from '../webhook/inject/refusals.ts';
 import { findServerPort } from '../webhook/inject/server-container.ts';
+import { strip } from '../webhook/inject/strip.ts';
 import type { PodFacts } from './pods.ts';
 
-/** Why admission would refuse a pod like this one; null: it would not, or the pod has a recorder already. */
+/** Why admission would refuse a pod like this one, with the resource as it is now; null: it would not. */
 export function injectionProblem(
-  { pod, injected }: PodFacts,
+  { pod }: PodFacts,
   resource: RecordedMCPServer,
   settings: Settings,
 ): string | null {
-  if (injected) return null;
   const found = findServerPort(resource, pod);
   if (!found.ok) return found.problem;
   const injection = { resource, settings, configKeys: [], drainPath: '', sessionKey: '' };
-  const problems = problemsOf(pod, injection, found.port, found.container);
+  const problems = problemsOf(strip(pod), injection, found.port, found.container);
   return problems.length === 0 ? null : problems.join(' ');
 }

@@ -48,6 +48,8 @@ export function networkPolicyOf(
       podSelector: closesUnrecorded ? resource.spec.selector : marked(resource),
       policyTypes: ['Ingress'],
       ingress: rules,
+      // Owned, so that what another manager puts here goes again: applying a policy leaves the fields that it does not name.
+      egress: [],
     },
   };
 }

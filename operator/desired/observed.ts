@@ -103,6 +103,8 @@ export interface Observed {
   memory: Memory | null;
   /** PEM of the authority that the operator's client certificate comes from. */
   linkAuthority: string;
+  /** What only recorders have that our webhook made for this resource. */
+  sessionKey: string;
   /** Signs the files of a ConfigMap. */
   sign(files: Record<string, string>): string;
 }

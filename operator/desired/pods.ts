@@ -15,6 +15,7 @@ import {
 import { type Flag, readFlags } from '../webhook/inject/flags.ts';
 import { type InjectionHashes, injectionHashes } from '../webhook/inject/hashes.ts';
 import type { Look, Observed, Workload } from './observed.ts';
+import { isMadeWith } from '../webhook/inject/sidecar.ts';
 import { matches, oldestMatching } from './selectors.ts';
 
 export interface PodFacts {
@@ -28,6 +29,8 @@ export interface PodFacts {
   injected: boolean;
   /** It has the container and our label. */
   recorded: boolean;
+  /** Its recorder was made by our webhook, for this resource: no other one's word counts. */
+  genuine: boolean;
   /** Its recorder is of this resource as it is now. */
   current: boolean;
   /** Its recorder is of the chart's settings as they are now. */
@@ -61,9 +64,7 @@ export interface PodsOfResource {
 /** Pods sorted by name, so that decisions come in the same order every time. */
 export function podsOf(observed: Observed): PodsOfResource {
   const { resource, siblings } = observed;
-  const living = observed.pods.filter(
-    ({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed',
-  );
+  const living = observed.pods.filter((pod) => !hasEnded(pod));
   const sorted = living.toSorted((a, b) => ((a.metadata?.name ?? '') < (b.metadata?.name ?? '') ? -1 : 1));
   const hashes = injectionHashes(resource, observed.settings);
   const removing = resource.metadata.deletionTimestamp !== undefined;
@@ -83,10 +84,37 @@ export function podsOf(observed: Observed): PodsOfResource {
   return { mine, lost };
 }
 
+/**
+ * Whether a server may run in a pod. The phase alone does not tell: a pod is `Pending` for as long as one of its ordinary containers has never
+ * started, however many others run. Init containers can serve too, and without a recorder nothing stands in front of them.
+ */
+function mayServe({ status }: Pod, recorded: boolean): boolean {
+  if (status?.phase === undefined) return false;
+  if (status.phase !== 'Pending') return true;
+  const { containerStatuses = [], initContainerStatuses = [] } = status;
+  const serving = recorded ? containerStatuses : [...containerStatuses, ...initContainerStatuses];
+  return serving.some(({ state, started }) => state?.running !== undefined || started === true);
+}
+
+/** Whether there is something to look at in a recorded pod. */
+export function isWorthALook(pod: Pod): boolean {
+  return !hasEnded(pod) && mayServe(pod, true);
+}
+
+/** Where the recorder of a pod takes connections; null without one. */
+export function recorderPortOf({ spec }: Pod): number | null {
+  const sidecar = spec?.initContainers?.find(({ name }) => name === SIDECAR_CONTAINER);
+  return sidecar?.ports?.find(({ name }) => name !== PORT_NAMES.status)?.containerPort ?? null;
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}
+
 function factsOf(
   pod: Pod,
   selected: boolean,
-  { resource, workloads, looks }: Observed,
+  { resource, workloads, looks, sessionKey }: Observed,
   hashes: InjectionHashes,
 ): PodFacts {
   const { metadata, spec, status } = pod;
@@ -97,6 +125,7 @@ function factsOf(
   const readiness = status?.conditions?.find(({ type }) => type === 'Ready');
   const createdMs = Date.parse(metadata?.creationTimestamp ?? '') || 0;
   const recorded = sidecar !== undefined && labels[SERVER_LABEL] === resource.metadata.name;
+  const genuine = recorded && isMadeWith(sessionKey, pod);
   return {
     pod,
     name: metadata?.name ?? '',
@@ -105,16 +134,16 @@ function factsOf(
     selected,
     injected: sidecar !== undefined,
     recorded,
-    current: recorded && annotations[RESOURCE_HASH_ANNOTATION] === hashes.resource,
+    genuine,
+    current: genuine && annotations[RESOURCE_HASH_ANNOTATION] === hashes.resource,
     upToDate: recorded && annotations[SETTINGS_HASH_ANNOTATION] === hashes.settings,
-    // A pod is Pending until its first ordinary container starts.
-    runs: status?.phase !== undefined && status.phase !== 'Pending',
+    runs: mayServe(pod, recorded),
     ready: readiness?.status === 'True',
     readySinceMs: Date.parse(readiness?.lastTransitionTime ?? '') || createdMs,
     createdMs,
     terminating: metadata?.deletionTimestamp !== undefined,
     restartedFor: annotations[RESTART_ANNOTATION] ?? null,
-    recorderPort: sidecar?.ports?.find(({ name }) => name !== PORT_NAMES.status)?.containerPort ?? null,
+    recorderPort: recorderPortOf(pod),
     flags: readFlags(annotations[FLAGS_ANNOTATION]),
     nodeAddresses: [...(status?.hostIPs?.map(({ ip }) => ip ?? '') ?? []), status?.hostIP ?? ''].filter(
       (address) => address !== '',

@@ -35,9 +35,11 @@ export interface ProbeInput {
 
 /** What a proven recorder said within the last 45 s; else why it does not count. */
 export function answerOf(
-  { look }: PodFacts,
+  { look, genuine }: PodFacts,
   nowMs: number,
 ): { ok: true; answer: LinkAnswer } | { ok: false; reason: Reason; why: string | null } {
+  if (!genuine)
+    return { ok: false, reason: 'SidecarUnproven', why: "it was not made by the operator's webhook" };
   if (look === null || nowMs - look.atMs > LOOK_COUNTS_MS)
     return { ok: false, reason: 'ProbeStale', why: null };
   if (!look.link.ok) return { ok: false, reason: 'OperatorCannotReachPod', why: quoted(look.link.why) };
@@ -55,15 +57,37 @@ export function openByPolicy({
   if (standing === null)
     return verdict('False', 'PolicyMissing', "The recorder's NetworkPolicy is not there.");
   const { name } = standing.metadata ?? {};
-  const exposed = pods.filter((pod) => pod.recorded && exposesServer(pod, ports));
-  if (opens(standing, ports.original, exposed)) {
-    const cause = `NetworkPolicy ${name} was changed, and does not close the server's port ${ports.original}.`;
+  const ways = waysPast(pods, ports);
+  const left = ways.find((way) => opens(standing, way));
+  if (left !== undefined) {
+    const cause = `NetworkPolicy ${name} was changed, and does not close the server's port ${left.port}.`;
     return verdict('False', 'PolicyChanged', cause);
   }
-  const admitting = policiesThatAdmit(ports.original, otherPolicies, exposed);
-  if (admitting.length === 0) return null;
-  const cause = `NetworkPolicies that admit the server's port ${ports.original}: ${listed(admitting)}.`;
-  return verdict('False', 'OtherPolicyAllows', cause);
+  for (const { port, pods: exposed } of ways) {
+    const admitting = policiesThatAdmit(port, otherPolicies, exposed);
+    if (admitting.length === 0) continue;
+    const cause = `NetworkPolicies that admit the server's port ${port}: ${listed(admitting)}.`;
+    return verdict('False', 'OtherPolicyAllows', cause);
+  }
+  return null;
+}
+
+/** A port by which servers could be reached past their recorders, and the pods where that is so. */
+interface Way {
+  port: number;
+  pods: PodFacts[];
+}
+
+/** A server that was to move to loopback, and was seen to listen on all addresses of its pod, is as exposed as one that never moved. */
+function waysPast(pods: readonly PodFacts[], ports: Ports): Way[] {
+  const recorded = pods.filter(({ recorded }) => recorded);
+  const seenOpen = ({ look }: PodFacts) =>
+    look?.link.ok === true && look.link.answer.server.listens === 'any';
+  const ways = [
+    { port: ports.original, pods: recorded.filter((pod) => exposesServer(pod, ports)) },
+    { port: ports.server, pods: recorded.filter((pod) => !exposesServer(pod, ports) && seenOpen(pod)) },
+  ];
+  return ways.filter(({ pods }) => pods.length > 0);
 }
 
 export function directAccess(input: ProbeInput): Verdict {
@@ -97,7 +121,7 @@ export function directAccess(input: ProbeInput): Verdict {
 }
 
 /** Whether a policy leaves the port of one of these pods open by itself. */
-function opens(policy: NetworkPolicy, port: number, pods: readonly PodFacts[]): boolean {
+function opens(policy: NetworkPolicy, { port, pods }: Way): boolean {
   return (
     pods.some((pod) => !areIsolated([policy], [pod])) || policiesThatAdmit(port, [policy], pods).length > 0
   );

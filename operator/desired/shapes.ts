@@ -16,7 +16,8 @@ export function recorderPortsOf(pods: readonly PodFacts[], ports: Ports): number
   const recorded = pods.filter(({ recorded }) => recorded);
   const listening = new Set([
     ports.recorder,
-    ...recorded.map(({ recorderPort }) => recorderPort ?? ports.recorder),
+    // What another than our webhook made may name any port as its recorder's.
+    ...recorded.filter(({ genuine }) => genuine).map(({ recorderPort }) => recorderPort ?? ports.recorder),
   ]);
   if (recorded.some((pod) => exposesServer(pod, ports))) listening.delete(ports.original);
   return [...listening].sort((a, b) => a - b);

@@ -6,7 +6,7 @@ import type { Adoption } from './adoption.ts';
 import { digestOf, isSigned } from './config-map.ts';
 import { firstTrouble, type Verdicts } from './conditions.ts';
 import { configurationTrouble } from './configuration-state.ts';
-import type { Refusal } from './floors.ts';
+import { describeStore, type Refusal } from './floors.ts';
 import { recording, storageHealthy } from './health.ts';
 import { directAccess } from './probe.ts';
 import type { Situation } from './situation.ts';
@@ -17,7 +17,7 @@ const MAX_MESSAGE = 4_000;
 
 export function verdictsOf(situation: Situation, adoption: Adoption): Verdicts {
   const { observed, pods, lost } = situation;
-  const stored = storageHealthy(pods, observed.nowMs);
+  const stored = storageHealthy(pods, observed.nowMs, describeStore(observed.resource, observed.settings));
   const recorded = recording(pods, observed.nowMs);
   const direct = directVerdict(situation, adoption);
   const passes = direct.status === 'True' && recorded.reason === 'PassesUnrecorded';

@@ -15,8 +15,10 @@ import { clusterNames, MANAGED_BY, MANAGED_BY_LABEL, SERVER_LABEL } from '../nam
 import type { Settings } from '../settings.ts';
 import { byAge } from './selectors.ts';
 
-/** etcd takes 1.5 MB an object; 200 entries were 584 KB (measured). */
+/** etcd takes 1.5 MB an object; 200 entries with small selectors were 584 KB (measured). */
 export const MAX_ENTRIES = 100;
+/** Selectors are their owners' to write, up to 90 KB each: all of an object together (characters of JSON). */
+const MAX_SELECTORS = 500_000;
 const PODS_TIMEOUT_SECONDS = 5;
 const SERVICES_TIMEOUT_SECONDS = 3;
 /** The Service's port; the webhook itself listens on `settings.webhook.port`. */
@@ -40,7 +42,7 @@ export function webhookConfigurations(
   const living = resources.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   const entry = webhook(settings, caBundle);
   const pods = [markerEntry(entry, settings), ...living.toSorted(byAge).map((one) => podsEntry(entry, one))];
-  const objects = chunks(pods, MAX_ENTRIES).map((entries, index) =>
+  const objects = inObjects(pods).map((entries, index) =>
     configuration(names.podWebhooks(index), entries, clusterRole),
   );
   // Services of a resource that is being deleted are put back by the webhook too.
@@ -141,8 +143,23 @@ function configuration(
   };
 }
 
-function chunks<T>(list: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
-    list.slice(index * size, (index + 1) * size),
-  );
+/**
+ * Fills one object after the other. What counts of an entry never changes in its life, so that none moves when certificates are renewed; and
+ * less before it never moves it to a later object.
+ */
+function inObjects(entries: readonly MutatingWebhook[]): MutatingWebhook[][] {
+  const objects: MutatingWebhook[][] = [];
+  let selectors = 0;
+  for (const entry of entries) {
+    const size = JSON.stringify(entry.objectSelector).length;
+    const last = objects.at(-1);
+    if (last === undefined || last.length >= MAX_ENTRIES || selectors + size > MAX_SELECTORS) {
+      objects.push([entry]);
+      selectors = size;
+    } else {
+      last.push(entry);
+      selectors += size;
+    }
+  }
+  return objects;
 }

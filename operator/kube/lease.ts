@@ -231,6 +231,7 @@ export async function takeLeaseByForce(options: {
       throw error;
     }
     if (before !== null && before !== identity) await pause(clock, times.renewDeadlineMs, signal);
+    signal.throwIfAborted();
     return { release: () => clearHolder(client, lease, { identity, clock, timeoutMs }) };
   }
 }

@@ -6,6 +6,7 @@ import { type BackoffRange, backoffMs } from './backoff.ts';
 import { PAGE_LIMIT, type KubeClient, type Page, type Selection } from './client.ts';
 import { type Clock, pause } from './clock.ts';
 import { isExpired, isKubeError, KubeError } from './kube-error.ts';
+import { isRefusedForGone } from './namespace.ts';
 import type { KubeObject, Resource } from './resource.ts';
 
 export interface ListWatchTimes {
@@ -40,13 +41,13 @@ export interface ListWatchOptions<T extends KubeObject> {
   /** 0 to 1. */
   random(): number;
   signal: AbortSignal;
-  /** All there is, as of this version. */
-  listed(objects: T[], resourceVersion: string): void;
+  /** All there is, as of this version; null: there is no such namespace. */
+  listed(objects: T[], resourceVersion: string | null): void;
   /** One change, in order. */
   changed(type: 'put' | 'removed', object: T): void;
   /** The server was heard of. @param resourceVersion what has been seen up to now; null: no more than before */
   heard(resourceVersion: string | null): void;
-  /** A watch stands: nothing fails at present. */
+  /** A watch stands, or there is nothing to watch: nothing fails at present. */
   followed(): void;
   /** What failed; it is tried again after the wait. */
   failed(error: unknown, waitMs: number): void;
@@ -123,11 +124,22 @@ export async function listAndWatch<T extends KubeObject>(options: ListWatchOptio
     return resourceVersion;
   }
 
+  /** The namespace is gone, and with it the right to ask: it is empty, until it comes again. */
+  async function isGone(error: unknown): Promise<boolean> {
+    if (!(await isRefusedForGone(error, namespace ?? null, client, signal)) || signal.aborted) return false;
+    options.listed([], null);
+    options.followed();
+    failures = 0;
+    await pause(clock, times.retry.longestMs, signal);
+    return true;
+  }
+
   while (!signal.aborted) {
     try {
       let resourceVersion = await list();
       while (!signal.aborted) resourceVersion = await watch(resourceVersion);
     } catch (error) {
+      if (await isGone(error)) continue;
       if (signal.aborted) return;
       failures += 1;
       const askedMs = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;

@@ -5,15 +5,19 @@
  */
 import type { SecureContext } from 'node:tls';
 import type { LinkAnswer, Look } from '../desired/observed.ts';
-import { dial } from './dial.ts';
+import { dial, type DialOutcome } from './dial.ts';
 import { pollLink, type PollResult, type RawLink } from './poll.ts';
 import type { PodIdentity, TokenProofs } from './token.ts';
 
 /** A pod to look at. */
 export interface LookTarget extends PodIdentity {
+  /** Where its recorder is asked. */
   host: string;
+  /** All that it has: a policy may hold in one family of addresses and not in the other. */
+  addresses: readonly string[];
   statusPort: number;
-  serverPort: number;
+  /** Null: not known, or the recorder stands there itself. */
+  serverPort: number | null;
 }
 
 export interface Looks {
@@ -93,7 +97,11 @@ export function createLooks(parts: LookParts, concurrency = CONCURRENCY): Looks 
     pod.busy = true;
     const look = await takeLook(pod.target, parts);
     pod.busy = false;
-    if (stopped || !isWatched(pod)) return;
+    if (stopped || !isWatched(pod)) {
+      // What this look proved came after the pod was forgotten.
+      parts.proofs.forget(pod.target.uid);
+      return;
+    }
     const print = fingerprint(look);
     const isNews = print !== pod.print;
     pod.look = look;
@@ -159,9 +167,19 @@ async function takeLook(target: LookTarget, parts: LookParts): Promise<Look> {
     pollLink({ host: target.host, port: target.statusPort, secureContext: parts.secureContext() });
   const before = await ask();
   // Also without an answer: that a connection was made is proof enough that there is a way.
-  const outcome = await dial(target.host, target.serverPort);
+  const outcome = await tryAll(target);
   const link = before.ok ? await attest(before.link, await ask(), target, parts.proofs) : before;
   return { atMs: parts.nowMs(), link, dial: outcome };
+}
+
+/** One address that lets somebody in is enough, and one that could not be tried leaves it open whether it does. */
+async function tryAll({ addresses, serverPort }: LookTarget): Promise<DialOutcome> {
+  if (serverPort === null) return 'not-tried';
+  const outcomes = await Promise.all(addresses.map((address) => dial(address, serverPort)));
+  const worst =
+    outcomes.find((outcome) => outcome === 'connected') ??
+    outcomes.find((outcome) => outcome === 'not-tried');
+  return worst ?? outcomes[0] ?? 'not-tried';
 }
 
 async function attest(
@@ -204,7 +222,10 @@ function toAnswer({ status, configuration, server }: RawLink, proven: boolean): 
 
 function sameTarget(one: LookTarget, other: LookTarget): boolean {
   return (
-    one.host === other.host && one.statusPort === other.statusPort && one.serverPort === other.serverPort
+    one.host === other.host &&
+    one.addresses.join() === other.addresses.join() &&
+    one.statusPort === other.statusPort &&
+    one.serverPort === other.serverPort
   );
 }
 

@@ -34,8 +34,11 @@ export interface ClusterObjectParts {
 }
 
 export interface ClusterObjects {
-  /** @throws KubeError; the queue tries again */
-  reconcile(): Promise<null>;
+  /**
+   * @param signal after which nothing more is written
+   * @throws KubeError; the queue tries again
+   */
+  reconcile(signal: AbortSignal): Promise<null>;
   /** The bundle of authorities in all webhook configurations, PEM; null: there are none, or they differ. */
   publishedAuthorities(): string | null;
 }
@@ -60,11 +63,17 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
     const definition = copies.definitions.get(null, DEFINITION);
     const { conditions } = definition?.status ?? {};
     const isEstablished = conditions?.some(({ type, status }) => type === 'Established' && status === 'True');
-    const isLeaving = definition?.metadata.deletionTimestamp !== undefined && parts.servers.size === 0;
+    const isEmpty = parts.servers.health().synced && parts.servers.size === 0;
+    const isLeaving = definition?.metadata.deletionTimestamp !== undefined && isEmpty;
     return isEstablished === true && !isLeaving;
   }
 
-  async function apply<T extends KubeObject>(copy: Reflector<T>, object: KubeObject): Promise<void> {
+  async function apply<T extends KubeObject>(
+    copy: Reflector<T>,
+    object: KubeObject,
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted();
     const id = `${object.kind} ${object.metadata.name}`;
     const live = copy.get(null, object.metadata.name);
     if (written.stands(id, object, live)) return;
@@ -73,31 +82,38 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
   }
 
   /** Removes what is ours and not wanted. Other installations have other names. */
-  async function prune(copy: Reflector<KubeObject>, wanted: readonly KubeObject[]): Promise<void> {
+  async function prune(
+    copy: Reflector<KubeObject>,
+    wanted: readonly KubeObject[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const names = new Set(wanted.map(({ metadata }) => metadata.name));
     for (const { kind, metadata } of copy.list()) {
       const { name, uid } = metadata;
       if (names.has(name) || !isOurs(name, settings.fullname)) continue;
+      signal.throwIfAborted();
       written.forget(`${kind} ${name}`);
       await remove(client, copy.resource, name, uid);
       log.info({ kind, name }, 'removed what is no longer wanted');
     }
   }
 
-  async function removeAll(): Promise<void> {
+  async function removeAll(signal: AbortSignal): Promise<void> {
     admission.broken();
     // A binding without its policy does nothing; a policy without its binding neither.
-    await prune(copies.bindings, []);
-    await prune(copies.policies, []);
-    await prune(copies.webhooks, []);
+    await prune(copies.bindings, [], signal);
+    await prune(copies.policies, [], signal);
+    await prune(copies.webhooks, [], signal);
   }
 
   return {
-    async reconcile() {
+    async reconcile(signal) {
       if (!isDefined()) {
-        await removeAll();
+        await removeAll(signal);
         return null;
       }
+      // Of resources that are not known yet the entries would be taken away.
+      if (!parts.servers.health().synced) return null;
       const identity = parts.identity();
       // Its arrival calls for this item again.
       if (identity === null) return null;
@@ -107,17 +123,17 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
       const { authorities } = identity;
       const webhooks = webhookConfigurations(servers, settings, authorities, role) as KubeObject[];
       // In this order an entry that moves to an earlier object is there before it leaves the later one.
-      for (const webhook of webhooks) await apply(copies.webhooks, webhook);
-      await prune(copies.webhooks, webhooks);
+      for (const webhook of webhooks) await apply(copies.webhooks, webhook, signal);
+      await prune(copies.webhooks, webhooks, signal);
       const admitted = servers.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
       for (const key of admission.stands(new Set(admitted.map(keyOf)))) parts.changed(key);
       const policies = admissionPolicies(settings, role) as KubeObject[];
       for (const policy of policies) {
-        if (policy.kind === ADMISSION_POLICIES.kind) await apply(copies.policies, policy);
-        else await apply(copies.bindings, policy);
+        if (policy.kind === ADMISSION_POLICIES.kind) await apply(copies.policies, policy, signal);
+        else await apply(copies.bindings, policy, signal);
       }
-      await prune(copies.bindings, policies);
-      await prune(copies.policies, policies);
+      await prune(copies.bindings, policies, signal);
+      await prune(copies.policies, policies, signal);
       return null;
     },
     publishedAuthorities() {

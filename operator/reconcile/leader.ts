@@ -1,12 +1,13 @@
 /**
  * Owns what only the replica that leads does: its copies of the cluster, the looks at pods, and the queue of all that is to be reconciled.
- * Invariants: nothing is reconciled before the copies are complete; a change makes work for the keys that it is news for, many changes in
+ * Invariants: no resource is reconciled before the copies are complete; a change makes work for the keys that it is news for, many changes in
  * a short time make it once; after `close` nothing is written any more.
  */
 import type { Logger } from 'pino';
 import { type IdentityCopy, keepIdentity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventEmitter } from '../kube/events.ts';
+import { KubeError } from '../kube/kube-error.ts';
 import { createQueue } from '../kube/queue.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, keyOf } from '../kube/resource.ts';
@@ -15,6 +16,7 @@ import { createTokenProofs } from '../link/token.ts';
 import type { OperatorMetrics } from '../metrics.ts';
 import { LINK_AUDIENCE } from '../naming.ts';
 import type { Settings } from '../settings.ts';
+import { sessionKeyOf } from '../webhook/certificates.ts';
 import { createAdmissionState, FOLLOWED_MS } from './admission-state.ts';
 import { tellAffected } from './affected.ts';
 import { followClusterObjects } from './cluster-copies.ts';
@@ -96,6 +98,10 @@ export function startLeading(parts: LeaderParts): Leader {
     settings,
     admissionReady: admission.ready,
     linkAuthority: () => identity.current()?.authorities ?? '',
+    sessionKey(namespace, name) {
+      const current = identity.current();
+      return current === null ? '' : sessionKeyOf(current.data, namespace, name);
+    },
     sign: (namespace, name, files) => identity.current()?.sign(namespace, name, files) ?? '',
     nowMs: wallMs,
     wantAdmission(key, wanted) {
@@ -108,7 +114,7 @@ export function startLeading(parts: LeaderParts): Leader {
     concurrency: CONCURRENCY,
     async reconcile(key, signal) {
       begun.set(key, nowMs());
-      if (key === CLUSTER) return cluster.reconcile();
+      if (key === CLUSTER) return cluster.reconcile(signal);
       if (key === IDENTITY) return renewIdentity();
       // Nothing is configured without a signature; the identity's arrival calls for all keys again.
       if (identity.current() === null) return null;
@@ -117,7 +123,10 @@ export function startLeading(parts: LeaderParts): Leader {
       return againMs;
     },
     failed(key, error, failures, waitMs) {
-      log.warn({ key, failures, wait_ms: Math.round(waitMs) }, messageOf(error));
+      const facts = { key, failures, wait_ms: Math.round(waitMs) };
+      if (error instanceof KubeError) log.warn(facts, error.message);
+      // A mistake of ours: where it happened is what helps.
+      else log.error({ ...facts, err: error }, 'a reconcile failed');
     },
     ended: (key, tookMs, outcome) =>
       metrics.reconciled(key.startsWith('@') ? 'cluster' : 'resource', outcome, tookMs),
@@ -148,11 +157,16 @@ export function startLeading(parts: LeaderParts): Leader {
   let closed = false;
   const ends: (() => void)[] = [];
   async function begin(): Promise<void> {
-    const clusterSynced = Object.values(clusterCopies).map(({ syncedOnce }) => syncedOnce);
-    await Promise.all([completeOnce(copies), ...clusterSynced]);
+    await Promise.all(Object.values(clusterCopies).map(({ syncedOnce }) => syncedOnce));
+    if (closed) return;
+    for (const copy of Object.values(clusterCopies)) ends.push(copy.onChange(() => affect(CLUSTER)));
+    ends.push(identity.onTouched(() => affect(IDENTITY)));
+    // Without waiting for the rest: where the definition is missing, no copy of resources is ever complete, and policies refuse every pod.
+    queue.add(IDENTITY);
+    queue.add(CLUSTER);
+    await completeOnce(copies);
     if (closed) return;
     ends.push(tellAffected(copies, affect));
-    for (const copy of Object.values(clusterCopies)) ends.push(copy.onChange(() => affect(CLUSTER)));
     ends.push(
       servers.onChange((_, before, now) => {
         if (before === undefined || now === undefined) affect(CLUSTER);
@@ -162,8 +176,7 @@ export function startLeading(parts: LeaderParts): Leader {
         for (const server of servers.list()) affect(keyOf(server));
       }),
     );
-    queue.add(IDENTITY);
-    queue.add(CLUSTER);
+    affect(CLUSTER);
     for (const server of servers.list()) queue.add(keyOf(server));
     log.info({ resources: servers.size }, 'reconciling');
   }
@@ -186,8 +199,4 @@ export function startLeading(parts: LeaderParts): Leader {
       await Promise.all([closeAll(copies), ...Object.values(clusterCopies).map((copy) => copy.close())]);
     },
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

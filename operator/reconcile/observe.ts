@@ -3,6 +3,7 @@
  * Invariant: nothing is asked of the API server here but what stands above a ReplicaSet that was never seen.
  */
 import type { Memory, Observed } from '../desired/observed.ts';
+import { isWorthALook, recorderPortOf } from '../desired/pods.ts';
 import { type Labelled, matches } from '../desired/selectors.ts';
 import type { Looks, LookTarget } from '../link/look.ts';
 import { ownedName, RESOURCE_LABEL, SERVER_LABEL } from '../naming.ts';
@@ -26,6 +27,7 @@ export interface ObserveParts {
   /** Whether admission is as it should be for the resource, and has been for long enough. */
   admissionReady(key: string): boolean;
   linkAuthority(): string;
+  sessionKey(namespace: string, name: string): string;
   sign(namespace: string, name: string, files: Record<string, string>): string;
   nowMs(): number;
 }
@@ -64,6 +66,7 @@ export async function observe(
     refusals: remembered.refusals,
     memory: remembered.memory,
     linkAuthority: parts.linkAuthority(),
+    sessionKey: parts.sessionKey(namespace, name),
     sign: (files) => parts.sign(namespace, name, files),
   };
   const isOwned = ({ metadata }: { metadata: { name: string; labels?: Record<string, string> } }) =>
@@ -79,23 +82,26 @@ export async function observe(
 
 /**
  * The pods to look at: those that have a recorder and an address.
- * @param serverPort as it was decided; null when it is not known: then there is nothing to try
+ * @param original where clients came to the server before, as it was decided; undefined when it is not known: then there is nothing to try
  */
 export function lookTargets(
   { resource, pods, settings }: Observed,
-  serverPort: number | undefined,
+  original: number | undefined,
 ): LookTarget[] {
+  if (original === undefined) return [];
   const { spec, metadata } = resource;
-  const port = spec.traffic.mode === 'Relocate' ? spec.traffic.relocate?.port : serverPort;
-  if (port === undefined) return [];
   const targets: LookTarget[] = [];
-  for (const { metadata: pod, status } of pods) {
-    const host = status?.podIP;
-    const isRecorded = pod?.labels?.[SERVER_LABEL] === metadata.name;
-    if (!isRecorded || host === undefined || status?.phase !== 'Running') continue;
-    const { namespace = '', name = '', uid = '' } = pod ?? {};
+  for (const pod of pods) {
+    const { podIP: host, podIPs = [] } = pod.status ?? {};
+    const isRecorded = pod.metadata?.labels?.[SERVER_LABEL] === metadata.name;
+    if (!isRecorded || host === undefined || !isWorthALook(pod)) continue;
+    const { namespace = '', name = '', uid = '' } = pod.metadata ?? {};
+    const addresses = [...new Set([host, ...podIPs.flatMap(({ ip }) => ip ?? [])])];
+    // The pod's own shape tells, not the resource's: its recorder stands where clients come, or beside the server.
+    const isRelocated = recorderPortOf(pod) === original;
+    const serverPort = isRelocated ? (spec.traffic.relocate?.port ?? null) : original;
     const { status: statusPort } = settings.sidecar.ports;
-    targets.push({ namespace, name, uid, host, statusPort, serverPort: port });
+    targets.push({ namespace, name, uid, host, addresses, statusPort, serverPort });
   }
   return targets;
 }

@@ -9,6 +9,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { pause, systemClock } from '../kube/clock.ts';
 import { isKubeError } from '../kube/kube-error.ts';
 import { type LeaseTimes, takeLeaseByForce } from '../kube/lease.ts';
+import { isRefusedForGone } from '../kube/namespace.ts';
 import type { KubeObject, ObjectName, Resource } from '../kube/resource.ts';
 import { clusterNames, FINALIZER, MANAGED_BY, MANAGED_BY_LABEL, RESOURCE_LABEL } from '../naming.ts';
 import type { Settings } from '../settings.ts';
@@ -61,7 +62,15 @@ export async function release(parts: ReleaseParts): Promise<string[]> {
     }
   };
   const everywhere = async (what: string, action: (namespace: string | null) => Promise<unknown>) => {
-    for (const namespace of namespaces) await attempt(what, () => action(namespace));
+    for (const namespace of namespaces) {
+      await attempt(what, async () => {
+        try {
+          await action(namespace);
+        } catch (error) {
+          if (!(await isRefusedForGone(error, namespace, client))) throw error;
+        }
+      });
+    }
   };
   const removeAll = (kind: Resource, but?: string) =>
     attempt(`some ${kind.plural} are still there`, () => removeOurs(parts, kind, but));

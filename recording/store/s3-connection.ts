@@ -3,7 +3,6 @@
  * Invariant: a request is sent once. When to try again is the caller's policy, never the SDK's.
  */
 import fs from 'node:fs';
-import http from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
@@ -12,6 +11,9 @@ import { createS3Credentials } from './s3-credentials.ts';
 import { s3Failure } from './s3-failure.ts';
 import { CA_FILE_ERROR } from './s3-meanings.ts';
 import type { S3StoreOptions } from './s3-options.ts';
+
+// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+const { Agent } = process.getBuiltinModule('node:http');
 
 export interface S3TimeLimits {
   /** Until TCP, or the tunnel of a proxy, is there; the handshake of TLS counts as idleness. */
@@ -80,7 +82,7 @@ function requestHandlerOptions({ caFile, readCa }: S3StoreOptions, limits: S3Tim
   return {
     connectionTimeout: limits.connectMs,
     socketTimeout: limits.idleMs,
-    httpAgent: new http.Agent(agent),
+    httpAgent: new Agent(agent),
     httpsAgent: new https.Agent(caFile === null ? agent : { ...agent, secureContext: secureContext(caFile) }),
   };
 }

@@ -6,8 +6,8 @@
 import type { KeyObject } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { loadConfiguration } from './load.ts';
-import { ConfigurationError } from './problems.ts';
+import { runApart } from '../apart.ts';
+import type { ReaderInput, ReaderOutput } from './reader.ts';
 import type { Configuration } from './schema.ts';
 import { configurationDigest, SIGNATURE_FILE, verifyConfiguration } from './signature.ts';
 
@@ -64,27 +64,30 @@ export async function readDelivery({ directory, namespace, server }: Expected): 
   throw new Error(`${directory} is exchanged faster than it can be read`);
 }
 
-/** Holds a delivery against its signature, and reads it. Never throws for what stands in it. */
-export function checkDelivery({ files, digest }: Delivery, expected: Expected): Checked {
+/**
+ * Holds a delivery against its signature, and reads it.
+ * @throws Error for what has nothing to do with what stands in it (no process could be started): it may be tried again
+ */
+export async function checkDelivery({ files, digest }: Delivery, expected: Expected): Promise<Checked> {
   const { directory, namespace, server, keys } = expected;
   const verified = verifyConfiguration(keys, namespace, server, files);
   if (!verified.ok) return { ...verified, reason: `it ${verified.reason}`, signedBy: null };
   const { signedBy } = verified;
   const text = files[CONFIG_FILE]?.toString('utf8');
   if (text === undefined) return { ok: false, reason: `it has no file ${CONFIG_FILE}`, signedBy };
-  try {
-    const configuration = loadConfiguration({ file: path.join(directory, CONFIG_FILE), text });
-    const { storage } = configuration;
-    const caFile = storage.kind === 's3' ? storage.s3.caFile : null;
-    const storeCa = caFile === null || path.dirname(caFile) !== path.resolve(directory) ? null : caFile;
-    const pem = storeCa === null ? null : files[path.basename(storeCa)]?.toString('utf8');
-    if (pem === undefined)
-      return { ok: false, reason: `storage.s3.caFile names ${storeCa}, which was not delivered`, signedBy };
-    return { ok: true, configuration: { ...configuration, digest }, signedBy, storeCa: pem };
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    return { ok: false, reason: error.message, signedBy };
-  }
+  const read = await readApart({ file: path.join(directory, CONFIG_FILE), text });
+  if (!read.ok) return { ...read, signedBy };
+  const { storage } = read.configuration;
+  const caFile = storage.kind === 's3' ? storage.s3.caFile : null;
+  const storeCa = caFile === null || path.dirname(caFile) !== path.resolve(directory) ? null : caFile;
+  const pem = storeCa === null ? null : files[path.basename(storeCa)]?.toString('utf8');
+  if (pem === undefined)
+    return { ok: false, reason: `storage.s3.caFile names ${storeCa}, which was not delivered`, signedBy };
+  return { ok: true, configuration: { ...read.configuration, digest }, signedBy, storeCa: pem };
+}
+
+async function readApart(input: ReaderInput): Promise<ReaderOutput> {
+  return JSON.parse(await runApart('config/reader', JSON.stringify(input))) as ReaderOutput;
 }
 
 async function currentDirectory(directory: string): Promise<string> {

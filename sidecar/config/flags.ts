@@ -3,7 +3,7 @@
  * Invariant: a flag either takes effect or is told as a problem; one that names another kind of store puts the file's aside.
  */
 import { LOCATION_EXPECTED, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
-import type { KeyPath, Problem } from './problems.ts';
+import type { KeyPath, Problem } from './configuration-error.ts';
 
 export interface ConfigurationFlags {
   upstream?: string | undefined;

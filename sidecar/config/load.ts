@@ -9,7 +9,8 @@ import path from 'node:path';
 import { type S3StoreOptions, s3Location } from '@mcp-recorder/recording/store/s3-options';
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { type ConfigurationFlags, flagHint, flagThatGave, withFlags } from './flags.ts';
-import { ConfigurationError, describeIssues, type KeyPath, type Problem } from './problems.ts';
+import { ConfigurationError, type KeyPath, type Problem } from './configuration-error.ts';
+import { describeIssues } from './problems.ts';
 import { type CheckedFile, type Configuration, configurationSchema, type Storage } from './schema.ts';
 
 /** The file's content, and the way back from a key to its line. */

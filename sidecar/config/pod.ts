@@ -3,7 +3,7 @@
  * Invariant: all of it is there and well formed, or the recorder does not start; no secret of it is ever repeated in a message.
  */
 import type { KeyObject } from 'node:crypto';
-import { ConfigurationError, type Problem } from './problems.ts';
+import { ConfigurationError, type Problem } from './configuration-error.ts';
 import { parseConfigurationKeys, signedText } from './signature.ts';
 
 export interface PodSettings {

@@ -1,37 +1,11 @@
 /**
- * Owns how faults of the configuration are told to the person who wrote it.
- * Invariant: all faults are told at once, each with its place, what was found and what would be right; never a credential.
+ * Owns what is said of a file that the schema refuses.
+ * Invariant: each fault is told with what was found and what would be right; never a credential.
  */
 import { quoteGiven } from '@mcp-recorder/recording/store/s3-location';
 import { z } from 'zod';
+import type { KeyPath } from './configuration-error.ts';
 import { configurationSchema } from './schema.ts';
-
-/** Where a fault is: the keys from the top of the file. */
-export type KeyPath = readonly PropertyKey[];
-
-export interface Problem {
-  /** `recording.spool.sizeLimit`, or the flag that gave the value. Empty: the file as a whole. */
-  path: string;
-  /** Line of the file, from 1; null when the value is not from the file. */
-  line: number | null;
-  message: string;
-}
-
-/** The configuration can't be used; `problems` says all that is wrong with it. */
-export class ConfigurationError extends Error {
-  readonly problems: readonly Problem[];
-
-  constructor(file: string | null, problems: readonly Problem[]) {
-    const lines = problems.map(({ path, line, message }) => {
-      const place = file !== null && line !== null ? `${file}:${line}: ` : '';
-      return `  ${place}${path === '' ? '' : `${path}: `}${message}`;
-    });
-    const source = file === null ? 'The configuration' : `The configuration ${file}`;
-    super([`${source} can't be used:`, ...lines].join('\n'));
-    this.name = 'ConfigurationError';
-    this.problems = problems;
-  }
-}
 
 /** The JSON Schema of the configuration file (draft 2020-12), as published in docs/schema/. */
 export function configurationJsonSchema(): Record<string, unknown> {

@@ -2,7 +2,7 @@
  * Owns the server that clients connect to: which requests become exchanges, and how it comes to rest.
  * Invariant: whatever arrives is recorded as an exchange or counted as denied; after a drain no exchange is left open.
  */
-import http from 'node:http';
+import type http from 'node:http';
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Address } from '../config/address.ts';
@@ -10,6 +10,9 @@ import type { ProxyContext } from './context.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
 import { refuse, refuseConnection } from './refuse.ts';
 import { RequestHandling } from './request-handling.ts';
+
+// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** Request heads beyond this get 431: tokens with many groups fit, floods do not (bytes). */
 const MAX_HEADER_BYTES = 64 * 1024;
@@ -67,7 +70,7 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     settle();
   }
 
-  const server = http.createServer({
+  const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,

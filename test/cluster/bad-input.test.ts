@@ -127,6 +127,7 @@ onCluster('mistakes', () => {
   });
 
   it('a port that nothing listens on is told', async () => {
+    await release.minio.writeSecret(namespace, CREDENTIALS_SECRET);
     await deployEverything(namespace, 'deaf', { replicas: 1 });
     await apply(recordedServer(namespace, 'deaf', 'deaf', { server: { port: 4444 } }));
     await waitForCondition(

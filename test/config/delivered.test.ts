@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 afterEach(() => fs.rm(root, { recursive: true }));
 
-const check = async () => checkDelivery(await readDelivery(expected), expected);
+const check = async () => await checkDelivery(await readDelivery(expected), expected);
 
 describe('a delivered configuration', () => {
   it('is taken when it is signed, with the digest of what was signed', async () => {

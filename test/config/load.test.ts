@@ -7,7 +7,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ConfigurationFlags } from '../../sidecar/config/flags.ts';
 import { loadConfiguration } from '../../sidecar/config/load.ts';
-import { ConfigurationError, configurationJsonSchema } from '../../sidecar/config/problems.ts';
+import { ConfigurationError } from '../../sidecar/config/configuration-error.ts';
+import { configurationJsonSchema } from '../../sidecar/config/problems.ts';
 
 let directory: string;
 let count = 0;

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { formatPublicKey } from '@mcp-recorder/recording/proof/note';
 import { describe, expect, it } from 'vitest';
 import { readPodSettings } from '../../sidecar/config/pod.ts';
-import { ConfigurationError } from '../../sidecar/config/problems.ts';
+import { ConfigurationError } from '../../sidecar/config/configuration-error.ts';
 
 const KEY = formatPublicKey(generateKeyPairSync('ed25519').publicKey);
 const SESSION_KEY = Buffer.alloc(32, 7).toString('base64');

@@ -115,21 +115,47 @@ describe('with many resources', () => {
     expect(new Set(entriesOf(objects).map(({ name }) => name)).size).toBe(251);
   });
 
-  it('writing them one by one leaves no resource without an entry, after one came and after one went', () => {
-    const all = many(150);
-    const whole = pods(configurations(all));
-    for (const [from, to] of [
-      [pods(configurations(all.slice(0, 149))), whole],
-      [whole, pods(configurations(all.toSpliced(20, 1)))],
-    ] as const) {
-      const living = new Map(from.map((object) => [object.metadata?.name, object]));
-      const staying = new Set(entriesOf([...to]).map(({ name }) => name));
-      const before = entriesOf([...from]).filter(({ name }) => staying.has(name));
-      for (const object of to) {
-        living.set(object.metadata?.name, object);
-        const now = new Set(entriesOf([...living.values()]).map(({ name }) => name));
-        expect(before.filter(({ name }: MutatingWebhook) => !now.has(name))).toEqual([]);
-      }
-    }
+  it('no object is larger than etcd takes, however large the selectors', () => {
+    const large = resource('large').spec;
+    large.selector = {
+      matchExpressions: Array.from({ length: 16 }, (_, key) => ({
+        key: `${'k'.repeat(253)}/${key}`,
+        operator: 'NotIn' as const,
+        values: Array.from({ length: 64 }, (_, value) => `${value}`.padStart(63, 'v')),
+      })),
+    };
+    const all = many(100).map((one) => ({ ...one, spec: large }));
+    const objects = pods(configurations([...all, resource('small', {}, at(1_000))]));
+    for (const object of objects) expect(JSON.stringify(object).length).toBeLessThan(1_000_000);
+    expect(new Set(entriesOf(objects).map(({ name }) => name)).size).toBe(102);
   });
+
+  it.each([
+    ['small', {}],
+    ['unlike', { x: 'v'.repeat(200_000) }],
+  ])(
+    'writing them one by one leaves no resource without an entry, after one came and after one went: %s ones',
+    (_, labels) => {
+      const all = many(150).map((one, index) =>
+        index % 3 === 0
+          ? { ...one, spec: { ...one.spec, selector: { matchLabels: { app: 'x', ...labels } } } }
+          : one,
+      );
+      const whole = pods(configurations(all));
+      for (const [from, to] of [
+        [pods(configurations(all.slice(0, 149))), whole],
+        [whole, pods(configurations(all.toSpliced(20, 1)))],
+        [whole, pods(configurations(all.toSpliced(21, 1)))],
+      ] as const) {
+        const living = new Map(from.map((object) => [object.metadata?.name, object]));
+        const staying = new Set(entriesOf([...to]).map(({ name }) => name));
+        const before = entriesOf([...from]).filter(({ name }) => staying.has(name));
+        for (const object of to) {
+          living.set(object.metadata?.name, object);
+          const now = new Set(entriesOf([...living.values()]).map(({ name }) => name));
+          expect(before.filter(({ name }: MutatingWebhook) => !now.has(name))).toEqual([]);
+        }
+      }
+    },
+  );
 });

@@ -105,6 +105,11 @@ describe('rows of the tables of the kernel', () => {
     });
   });
 
+  it('name a peer that has ended its half of the connection and is still sent to', () => {
+    const rows = row('0402010A:1F90', '0302010A:A112', '08');
+    expect(describeSockets(rows, 8080, true).foreignConnections).toEqual(['10.1.2.3:41234']);
+  });
+
   it('of other ports, other states and own ends of connections do not count', () => {
     const rows = [
       row('0402010A:1F91', '0302010A:A112', '01'),

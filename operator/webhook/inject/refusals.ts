@@ -2,12 +2,17 @@
  * Owns which pods can't be recorded, and how that is told.
  * Invariant: what would give another process a way past the recorder, or into it, is refused, never flagged; each refusal says what to change.
  */
-import type { Container, Pod } from 'kubernetes-types/core/v1';
+import type { Container, Pod, Volume } from 'kubernetes-types/core/v1';
 import { LINK_AUDIENCE, PORT_NAMES, SERVER_LABEL, SIDECAR_CONTAINER, VOLUMES } from '../../naming.ts';
 import type { Injection } from './injection.ts';
 import { ambiguousName, hasGrpcProbe, isServerPort, runningContainers } from './ports.ts';
 
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+/** Annotations by which Multus gives a pod networks beside the cluster's, or in its place. */
+export const NETWORK_ANNOTATIONS = [
+  'k8s.v1.cni.cncf.io/networks',
+  'v1.multus-cni.io/default-network',
+] as const;
 
 /** The message for the person or controller that made the pod. */
 export function refusalMessage({ resource }: Injection, problems: readonly string[]): string {
@@ -43,6 +48,12 @@ function podProblems(pod: Pod, { resource, settings }: Injection): string[] {
       'It is a static pod, which its node runs whatever the API server says. Run the server as a Deployment.',
     );
   }
+  const network = NETWORK_ANNOTATIONS.find((name) => pod.metadata?.annotations?.[name] !== undefined);
+  if (network !== undefined && resource.spec.traffic.mode === 'Service') {
+    problems.push(
+      `Its annotation ${network} gives it networks of its own, where no NetworkPolicy holds. Remove it, or move the server to loopback (spec.traffic.mode: Relocate).`,
+    );
+  }
   if (spec?.os?.name === 'windows') problems.push('It runs on Windows; the recorder runs on Linux only.');
   if (spec?.hostNetwork === true) {
     problems.push(
@@ -58,19 +69,24 @@ function podProblems(pod: Pod, { resource, settings }: Injection): string[] {
     );
   }
   const names = new Set<string>(Object.values(VOLUMES));
-  for (const { name, projected } of spec?.volumes ?? []) {
+  for (const volume of spec?.volumes ?? []) {
+    const { name } = volume;
     if (names.has(name)) {
       problems.push(`Its volume "${name}" has a name that belongs to the recorder. Rename the volume.`);
     }
-    if (
-      projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken?.audience === LINK_AUDIENCE)
-    ) {
+    if (holdsLinkToken(volume)) {
       problems.push(
         `Its volume "${name}" holds a token for ${LINK_AUDIENCE}, by which only the recorder may prove itself. Remove it.`,
       );
     }
   }
   return problems;
+}
+
+/** Whether a volume gives a token by which a recorder proves itself. */
+export function holdsLinkToken({ projected }: Volume): boolean {
+  const sources = projected?.sources ?? [];
+  return sources.some(({ serviceAccountToken }) => serviceAccountToken?.audience === LINK_AUDIENCE);
 }
 
 function containerProblems(pod: Pod, { settings }: Injection): string[] {

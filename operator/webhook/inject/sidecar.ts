@@ -11,6 +11,8 @@ import { credentialsSecret, podIdentity, resourcesOf, volumesOf } from './storag
 import { drainHook } from './termination.ts';
 
 const DRAIN_PATH = 'MCP_RECORDER_DRAIN_PATH';
+/** Only this installation's webhook knows its value for a server, so that it also tells who made the recorder. */
+export const SESSION_KEY = 'MCP_RECORDER_SESSION_KEY';
 
 /**
  * @param pod without the recorder
@@ -74,9 +76,18 @@ export function sidecarContainer(
 
 /** The drain path of a recorder that is there already. */
 export function drainPathOf(pod: Pod): string | null {
-  const sidecar = pod.spec?.initContainers?.find(({ name }) => name === SIDECAR_CONTAINER);
-  const path = sidecar?.env?.find(({ name }) => name === DRAIN_PATH)?.value;
+  const path = variableOf(pod, DRAIN_PATH);
   return path !== undefined && /^\/drain\/[0-9a-f]{32}$/.test(path) ? path : null;
+}
+
+/** Whether the recorder of a pod is one that the webhook made with this session key. */
+export function isMadeWith(sessionKey: string, pod: Pod): boolean {
+  return variableOf(pod, SESSION_KEY) === sessionKey;
+}
+
+function variableOf(pod: Pod, wanted: string): string | undefined {
+  const sidecar = pod.spec?.initContainers?.find(({ name }) => name === SIDECAR_CONTAINER);
+  return sidecar?.env?.find(({ name }) => name === wanted)?.value;
 }
 
 function tcpPort(name: string, containerPort: number): ContainerPort {
@@ -100,7 +111,7 @@ function environment({ resource, settings, configKeys, drainPath, sessionKey }: 
     { name: 'MCP_RECORDER_IMAGE', value: settings.sidecar.image },
     { name: 'MCP_RECORDER_CONFIG_KEYS', value: configKeys.join(',') },
     { name: DRAIN_PATH, value: drainPath },
-    { name: 'MCP_RECORDER_SESSION_KEY', value: sessionKey },
+    { name: SESSION_KEY, value: sessionKey },
   ];
 }
 

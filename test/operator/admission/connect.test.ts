@@ -113,7 +113,13 @@ describe('ways into pods past the network', () => {
       ({ metadata }) => metadata?.name,
     );
     expect(new Set(names)).toEqual(
-      new Set(['recorder-injected', 'recorder-marker', 'recorder-selection', 'recorder-owned']),
+      new Set([
+        'recorder-injected',
+        'recorder-marker',
+        'recorder-selection',
+        'recorder-owned',
+        'recorder-kept',
+      ]),
     );
   });
 });

@@ -123,6 +123,16 @@ describe('the marking label', () => {
     expect(await refusal(scene.relabel(bare, MARKED))).toBe(MARKER_UPDATE);
   });
 
+  it('stays also where the status of a pod is written, whose writers reach its labels', async () => {
+    const name = await scene.createPod({ labels: MARKED, recorder: RECORDER });
+    const write = (change: object) =>
+      scene.admin.patch(PODS, { namespace: 'tools', name }, change, { subresource: 'status' });
+    expect(await refusal(write({ metadata: { labels: { 'mcp-recorder.dev/server': null } } }))).toBe(
+      MARKER_UPDATE,
+    );
+    expect(await refusal(write({ status: { phase: 'Running' } }))).toBeNull();
+  });
+
   it('keeps the image of the recorder, and nothing else of the pod', async () => {
     const name = await scene.createPod({ labels: MARKED, recorder: RECORDER });
     const at = { namespace: 'tools', name };

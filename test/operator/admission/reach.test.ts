@@ -42,7 +42,7 @@ it("all belong to the chart's role, so that the garbage collector takes them wit
   const stored = (await Promise.all(Object.values(POLICY_KINDS).map((of) => scene.admin.list(of)))).flat();
   const owner = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', ...scene.role };
   expect(stored.map(({ metadata }) => metadata.name).sort()).toEqual(
-    ['connect', 'injected', 'marker', 'owned', 'selection'].flatMap((name) => [
+    ['connect', 'injected', 'kept', 'marker', 'owned', 'selection'].flatMap((name) => [
       `recorder-${name}`,
       `recorder-${name}`,
     ]),

@@ -81,6 +81,8 @@ export const SELECTION =
   'recorder-selection: these labels take a running pod into the selection of RecordedMCPServer github or out of it. A pod gets its recorder when it is created: change the labels in the template of its workload';
 export const OWNED =
   'recorder-owned: the operator of mcp-recorder keeps this object for a RecordedMCPServer, and nobody else changes it. Change or delete the RecordedMCPServer';
+export const KEPT =
+  'recorder-kept: a RecordedMCPServer is deleted with its owners, so its ownerReferences are set by who may delete it. Leave them as they are';
 export const CONNECT =
   'exec, attach, port-forward, proxies and ephemeral containers lead around the recorder of RecordedMCPServer NAME. Who must use them in this namespace needs the verb bypass on it';
 

@@ -44,6 +44,16 @@ export const WRONG: [change: Fields, field: string, message: string][] = [
     'must have label keys such as app or app.kubernetes.io/name',
   ],
   [
+    selector({ matchLabels: { [`${'a'.repeat(254)}/b`]: 'x' } }),
+    'spec.selector.matchLabels',
+    'must have label keys such as app or app.kubernetes.io/name',
+  ],
+  [
+    expression({ key: `${'a'.repeat(254)}/b`, values: ['x'] }),
+    'spec.selector.matchExpressions[0].key',
+    'must be a label key such as app or app.kubernetes.io/name',
+  ],
+  [
     selector({ matchLabels: { app: '-x' } }),
     'spec.selector.matchLabels',
     "must have label values: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or a digit",

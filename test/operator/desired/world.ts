@@ -236,6 +236,7 @@ export function world(of: RecordedMCPServer, changes: Partial<Observed> = {}): O
     refusals: new Map(),
     memory: null,
     linkAuthority: AUTHORITY,
+    sessionKey: injection(of).sessionKey,
     sign,
     ...changes,
   };

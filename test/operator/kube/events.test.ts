@@ -129,7 +129,7 @@ describe('an Event', () => {
     const { clock, events, regarding, written, lines } = createScene();
     events.emit(regarding, BLOCKED);
     await eventually(async () => (await written()).length === 1, SOON);
-    const { name } = (await written())[0]?.metadata as { name: string };
+    const name = (await written())[0]?.metadata.name ?? '';
     await client.delete(EVENTS, { namespace: 'default', name });
     events.emit(regarding, BLOCKED);
     clock.advance(60_000);

@@ -297,6 +297,18 @@ describe('taking the Lease by force', () => {
     expect(await specOf(lease)).toMatchObject({ holderIdentity: 'uninstall' });
   });
 
+  it('does not claim that the former holder has stopped when it was told not to wait', async () => {
+    const lease = freshLease();
+    await takeLeaseByForce({ client, lease, identity: 'first', holdMs: 1_000 });
+    const abort = new AbortController();
+    const force = { client, lease, identity: 'uninstall', holdMs: 1_000, signal: abort.signal };
+    const taking = takeLeaseByForce(force);
+    await eventually(async () => (await specOf(lease)).holderIdentity === 'uninstall', SOON);
+    const why = new Error('no longer needed');
+    abort.abort(why);
+    await expect(taking).rejects.toBe(why);
+  });
+
   it('runs out by itself', async () => {
     const lease = freshLease();
     const force = { client, lease, identity: 'uninstall', holdMs: 1_000, clock: createManualClock() };

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Look } from '../../../operator/desired/observed.ts';
 import type { TokenFacts } from '../../../operator/kube/client.ts';
 import { createLooks, type LookTarget, type Looks } from '../../../operator/link/look.ts';
-import { createTokenProofs } from '../../../operator/link/token.ts';
+import { createTokenProofs, type TokenProofs } from '../../../operator/link/token.ts';
 import { freePort } from '../../support/child-process.ts';
 import { eventually } from '../../support/poll.ts';
 import { healthyLink, type StatusPort, startStatusPort } from '../../support/status-port.ts';
@@ -36,11 +36,14 @@ afterEach(async () => {
   await sidecar.close();
 });
 
-function start(concurrency?: number): Looks {
+function start(
+  concurrency?: number,
+  proofs: TokenProofs = createTokenProofs({ review, nowMs: Date.now }),
+): Looks {
   return createLooks(
     {
       secureContext: () => sidecar.secureContext,
-      proofs: createTokenProofs({ review, nowMs: Date.now }),
+      proofs,
       changed: (key) => changed.push(key),
       finished: (look) => finished.push(look),
       nowMs: () => performance.now(),
@@ -67,17 +70,18 @@ async function review(token: string): Promise<TokenFacts> {
   };
 }
 
-function target(uid = 'token-1', serverPort = closedPort): LookTarget {
-  return { namespace: 'tools', name: uid, uid, host: '127.0.0.1', statusPort: sidecar.port, serverPort };
+function target(uid = 'token-1', serverPort: number | null = closedPort): LookTarget {
+  const pod = { namespace: 'tools', name: uid, uid };
+  return { ...pod, host: '127.0.0.1', addresses: ['127.0.0.1'], statusPort: sidecar.port, serverPort };
 }
 
 function look(uid = 'token-1'): Look | false {
   return looks.of(KEY).get(uid) ?? false;
 }
 
-async function listen(): Promise<{ server: Server; port: number }> {
+async function listen(host = '127.0.0.1'): Promise<{ server: Server; port: number }> {
   const server = createServer((socket) => socket.on('error', () => {}));
-  await new Promise<void>((bound) => server.listen(0, '127.0.0.1', bound));
+  await new Promise<void>((bound) => server.listen(0, host, bound));
   return { server, port: (server.address() as AddressInfo).port };
 }
 
@@ -97,6 +101,18 @@ it('says that a connection was made, whether the recorder answers or not', async
   looks.watch(KEY, [target('token-1', port)]);
   expect(await eventually(look, SOON)).toMatchObject({ link: { ok: false }, dial: 'connected' });
   server.close();
+});
+
+it('tries every address of the pod, and one that is open is enough', async () => {
+  const { server, port } = await listen('::1');
+  looks.watch(KEY, [{ ...target('token-1', port), addresses: ['127.0.0.1', '::1'] }]);
+  expect(await eventually(look, SOON)).toMatchObject({ link: { ok: true }, dial: 'connected' });
+  server.close();
+});
+
+it('asks the recorder also where nothing is to be tried', async () => {
+  looks.watch(KEY, [target('token-1', null)]);
+  expect(await eventually(look, SOON)).toMatchObject({ link: { ok: true }, dial: 'not-tried' });
 });
 
 it('counts an answer before the attempt for nothing when none came after it', async () => {
@@ -171,6 +187,30 @@ it('forgets a pod that is gone, and what was seen of a pod whose address or port
   await eventually(look, SOON);
   looks.watch(KEY, []);
   expect(looks.of(KEY).size).toBe(0);
+});
+
+it('keeps nothing of the token of a pod that goes while it is looked at', async () => {
+  const proofs = createTokenProofs({ review, nowMs: Date.now });
+  const kept = new Set<string>();
+  looks = start(undefined, {
+    async prove(token, pod) {
+      const verdict = await proofs.prove(token, pod);
+      kept.add(pod.uid);
+      return verdict;
+    },
+    forget(uid) {
+      proofs.forget(uid);
+      kept.delete(uid);
+    },
+  });
+  sidecar.answer((_, response) => {
+    looks.watch(KEY, []);
+    response.end(JSON.stringify(healthyLink()));
+  });
+  looks.watch(KEY, [target()]);
+  await eventually(() => sidecar.asked() === 2, SOON);
+  await looks.stop();
+  expect([...kept]).toEqual([]);
 });
 
 it('is about no more pods at once than it may', async () => {

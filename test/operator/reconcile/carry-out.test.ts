@@ -5,6 +5,7 @@ import type { ConfigMap } from 'kubernetes-types/core/v1';
 import type { ObjectMeta } from 'kubernetes-types/meta/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { networkPolicyOf, saysTheSame } from '../../../operator/desired/network-policy.ts';
 import type { Workload } from '../../../operator/desired/observed.ts';
 import type { Plan } from '../../../operator/desired/plan.ts';
 import type { KubeClient } from '../../../operator/kube/client.ts';
@@ -19,6 +20,7 @@ import {
 } from '../../../operator/reconcile/kinds.ts';
 import { createWritten, type Written } from '../../../operator/reconcile/written.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
+import { settings } from '../webhook/scene.ts';
 import { createDeployment, createPod, createServer, createService, CRD_FILE, emptyPlan } from './cluster.ts';
 
 const LABELS = { 'app.kubernetes.io/managed-by': 'mcp-recorder', 'mcp-recorder.dev/resource': 'github' };
@@ -158,6 +160,18 @@ describe('a plan', () => {
     expect(networkPolicies).toMatchObject([{ spec: networkPolicy().spec }]);
     // A file that the signature does not cover would be refused by every recorder.
     expect(configMaps.map((map) => (map as ConfigMap).data)).toEqual([configMap().data]);
+  });
+
+  it('takes away what another manager put beside our part of a policy', async () => {
+    const openings = { recorder: [9080], status: 9081, others: [], closesUnrecorded: false };
+    const wanted = networkPolicyOf((await standing()).resource, settings, openings);
+    await carry(wholePlan({ networkPolicy: wanted }));
+    const foreign = { spec: { policyTypes: ['Ingress', 'Egress'], egress: [{ ports: [{ port: 443 }] }] } };
+    await client.patch(NETWORK_POLICIES, named('github-mcp-recorder'), foreign);
+    await carry(wholePlan({ networkPolicy: wanted }));
+    const [stands] = (await standing()).networkPolicies;
+    expect(saysTheSame(wanted, stands as NetworkPolicy)).toBe(true);
+    expect(stands).toMatchObject({ spec: { policyTypes: ['Ingress'] } });
   });
 
   it('removes what it does not want any more, and what of ours has another name', async () => {

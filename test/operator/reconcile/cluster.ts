@@ -72,7 +72,7 @@ export function createDeployment(client: KubeClient, namespace: string, name: st
     spec: {
       replicas,
       selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: { containers } },
+      template: { metadata: { labels }, spec: { serviceAccountName: 'default', containers } },
     },
   };
   return client.apply(DEPLOYMENTS, object, { fieldManager: 'owner' });

@@ -1,6 +1,7 @@
 /**
- * The operator as a process that can be told to kill itself at its n-th write, and whose Lease is short. Everything else is the operator.
- * Environment: LEASE_MS; KILL_AT, counted from the first resource on; KILL_WHEN: `before` the request is sent, or `after` its answer came.
+ * The operator as a process that can be told to kill itself at its n-th write about one namespace, and whose Lease is short. Everything else is
+ * the operator. Environment: LEASE_MS; KILL_IN, the namespace; KILL_AT, from 1 on, 0 for never; KILL_WHEN: `after` the answer came, or when
+ * the request was `sent` and nobody waits for its answer.
  */
 import { hostname } from 'node:os';
 import { pino } from 'pino';
@@ -10,7 +11,7 @@ import { FIELD_MANAGER } from '../../../operator/naming.ts';
 import { startReplica } from '../../../operator/run.ts';
 import { loadSettings } from '../../../operator/settings.ts';
 
-const { LEASE_MS = '1500', KILL_AT = '0', KILL_WHEN = 'before' } = process.env;
+const { LEASE_MS = '1500', KILL_IN = '', KILL_AT = '0', KILL_WHEN = 'after' } = process.env;
 const leaseMs = Number(LEASE_MS);
 const settings = loadSettings(process.argv.at(-1) ?? '');
 const client = createClient({
@@ -22,17 +23,18 @@ let writes = 0;
 
 /** Dies at its write, as a process dies: at once, with whatever is under way. */
 function dyingAt<Args extends unknown[], T>(
-  what: string,
   write: (...args: Args) => Promise<T>,
 ): (...args: Args) => Promise<T> {
   return async (...args) => {
-    const isCounted = !/leases|events/.test(JSON.stringify(args[0]));
+    // The addressed object is the first or the second argument.
+    const what = JSON.stringify(args.slice(0, 2));
+    const isCounted = what.includes(`"namespace":"${KILL_IN}"`) && !what.includes('"plural":"events"');
     if (isCounted) writes += 1;
     const dies = isCounted && writes === Number(KILL_AT);
-    if (isCounted)
-      log.info({ write: writes }, `${what} ${(args[0] as { plural?: string }).plural ?? 'pods'}`);
-    if (dies && KILL_WHEN === 'before') process.kill(process.pid, 'SIGKILL');
-    const answer = await write(...args);
+    const answer = write(...args);
+    // The request is on its way when the loop has come round.
+    if (dies && KILL_WHEN === 'sent') setImmediate(() => process.kill(process.pid, 'SIGKILL'));
+    await answer;
     if (dies) process.kill(process.pid, 'SIGKILL');
     return answer;
   };
@@ -40,13 +42,13 @@ function dyingAt<Args extends unknown[], T>(
 
 const faulty: KubeClient = {
   ...client,
-  create: dyingAt('create', client.create),
-  update: dyingAt('update', client.update),
-  apply: dyingAt('apply', client.apply),
-  applyStatus: dyingAt('apply status', client.applyStatus),
-  patch: dyingAt('patch', client.patch),
-  delete: dyingAt('delete', client.delete),
-  evict: dyingAt('evict', client.evict),
+  create: dyingAt(client.create),
+  update: dyingAt(client.update),
+  apply: dyingAt(client.apply),
+  applyStatus: dyingAt(client.applyStatus),
+  patch: dyingAt(client.patch),
+  delete: dyingAt(client.delete),
+  evict: dyingAt(client.evict),
 } as KubeClient;
 
 const times = { leaseMs, renewDeadlineMs: (leaseMs * 2) / 3, retryMs: leaseMs / 6 };

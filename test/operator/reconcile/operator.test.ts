@@ -12,7 +12,6 @@ import {
   DEFINITIONS,
   MUTATING_WEBHOOKS,
   NETWORK_POLICIES,
-  PODS,
   RECORDED_SERVERS,
   SECRETS,
   SERVICES,
@@ -42,9 +41,10 @@ beforeEach(async () => {
 // What one test leaves would make work, and writes, in the next.
 afterEach(async () => {
   if ((await server()) !== null) await client.delete(RECORDED_SERVERS, at('github'));
-  await soon(async () => (await server()) === null, 40_000);
+  // After an API server was killed the controllers, too, take their time.
+  await soon(async () => (await server()) === null, 100_000);
   await node.stop();
-});
+}, 120_000);
 
 const at = (name: string) => ({ namespace, name });
 const server = () => client.find(RECORDED_SERVERS, at('github'));
@@ -63,7 +63,7 @@ async function enforced(spec: object = {}): Promise<RunningPod> {
   await soon(async () => node.running().length === 1);
   await createServer(client, namespace, 'github', { server: { port: 8080 }, ...spec });
   await becomesReady(60_000);
-  const [pod] = node.running().filter(({ server: of }) => of === 'github');
+  const pod = node.running().find(({ server: of }) => of === 'github');
   return pod as RunningPod;
 }
 

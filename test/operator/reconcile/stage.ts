@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parse } from 'yaml';
 import type { KubeClient } from '../../../operator/kube/client.ts';
-import type { Resource } from '../../../operator/kube/resource.ts';
+import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
 import { freePort, type RunningProcess, startProcess } from '../../support/child-process.ts';
 import { startControllerManager } from '../../support/controller-manager.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';

@@ -1,6 +1,7 @@
 /** Pods that can't be recorded, and what their makers are told. */
 import type { Pod } from 'kubernetes-types/core/v1';
 import { describe, expect, it } from 'vitest';
+import { inject } from '../../../operator/webhook/inject/inject.ts';
 import { injection, podFrom, refusal, resource, serverOf } from './scene.ts';
 
 describe('a pod is refused', () => {
@@ -44,6 +45,19 @@ describe('a pod is refused', () => {
     [
       'volume "mcp-recorder-config" has a name that belongs',
       (spec) => (spec.volumes = [{ name: 'mcp-recorder-config', emptyDir: {} }]),
+    ],
+    [
+      'k8s.v1.cni.cncf.io/networks',
+      (_, pod) =>
+        (pod.metadata = { ...pod.metadata, annotations: { 'k8s.v1.cni.cncf.io/networks': 'tools/fast' } }),
+    ],
+    [
+      'v1.multus-cni.io/default-network',
+      (_, pod) =>
+        (pod.metadata = {
+          ...pod.metadata,
+          annotations: { 'v1.multus-cni.io/default-network': 'tools/fast' },
+        }),
     ],
     [
       'holds a token for mcp-recorder-operator',
@@ -151,4 +165,11 @@ describe('a pod is refused', () => {
     serverOf(pod).readinessProbe = { grpc: { port: 80 } };
     expect(refusal(pod, injection(to(18_080)))).toContain('gRPC probe on port 80');
   });
+});
+
+it('a pod with further networks is let pass where its server listens on loopback only', () => {
+  const pod = podFrom('relocate');
+  pod.metadata = { ...pod.metadata, annotations: { 'k8s.v1.cni.cncf.io/networks': 'tools/fast' } };
+  const traffic = { mode: 'Relocate' as const, relocate: { port: 18_080 } };
+  expect(inject(pod, injection(resource('everything-mcp', { server: { port: 80 }, traffic }))).ok).toBe(true);
 });

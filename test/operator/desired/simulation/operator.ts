@@ -5,6 +5,7 @@
 import { decide } from '../../../../operator/desired/decide.ts';
 import type { Memory, Observed } from '../../../../operator/desired/observed.ts';
 import type { Plan } from '../../../../operator/desired/plan.ts';
+import { injection } from '../../webhook/scene.ts';
 import { AUTHORITY, settings, sign } from '../world.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -55,6 +56,7 @@ export function createOperator(cluster: Cluster, isLate: () => boolean = () => f
       refusals: new Map<string, string>(),
       memory,
       linkAuthority: AUTHORITY,
+      sessionKey: injection(resource).sessionKey,
       sign,
     };
   }
