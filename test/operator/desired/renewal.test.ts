@@ -2,7 +2,16 @@
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../operator/desired/decide.ts';
 import type { Observed, Workload } from '../../../operator/desired/observed.ts';
-import { barePod, bareWorld, conditionIn, NOW_MS, ownedBy, recordedPod, workload } from './world.ts';
+import {
+  barePod,
+  bareWorld,
+  conditionIn,
+  enforcedWorld,
+  NOW_MS,
+  ownedBy,
+  recordedPod,
+  workload,
+} from './world.ts';
 
 const WISH = decide(bareWorld()).restart[0]?.restartedFor ?? '';
 
@@ -47,9 +56,10 @@ describe('workloads', () => {
   });
 
   it('are not restarted for pods that are going', () => {
-    const observed = bare(workload());
-    const pods = observed.pods.map(({ metadata }) => barePod(metadata?.name ?? '', { terminating: true }));
-    expect(restarted({ ...observed, pods })).toEqual([]);
+    const observed = enforcedWorld();
+    const going = barePod('old-0', { terminating: true });
+    const workloads = new Map([...observed.workloads, ...ownedBy(workload({ name: 'old' }), [going])]);
+    expect(restarted({ ...observed, pods: [...observed.pods, going], workloads })).toEqual([]);
   });
 
   it('are restarted for another wish while they still roll', () => {
