@@ -77,7 +77,7 @@ describe('the hook of a pod', () => {
     await expect(call(running.origin, 4)).rejects.toThrow();
   });
 
-  it('is answered when all is sealed as last and stored, and the process lives on until it is told to end', async () => {
+  it('is answered when all is sealed as last and stored, and the process is there until it is told to end', async () => {
     await call(running.origin, 1);
     expect(await drain()).toMatchObject({ uploaded: true, exchanges: 1 });
     const lines = await verifiedLines(directoryStore());
@@ -90,6 +90,18 @@ describe('the hook of a pod', () => {
     const told = performance.now();
     expect(await running.stop()).toEqual({ code: 0, signal: null });
     expect(performance.now() - told).toBeLessThan(1_500);
+  });
+
+  it('leaves a process that ends by itself a few seconds later: in a pod that lives on it is made anew', async () => {
+    await call(running.origin, 1);
+    await drain();
+    const answered = performance.now();
+    // Who asks in between is still told.
+    expect(await running.status()).toMatchObject({ draining: true });
+    expect(await running.process.exited).toEqual({ code: 0, signal: null });
+    const livedMs = performance.now() - answered;
+    expect(livedMs).toBeGreaterThan(3_000);
+    expect(livedMs).toBeLessThan(9_000);
   });
 
   it('may be asked twice: both are answered by the same drain', async () => {
