@@ -1,10 +1,12 @@
 /**
- * Owns `npm run build`: what the images run, as plain JavaScript, one folder an image below dist/. Arguments name images; default: all.
+ * Owns `npm run build`: what the images run, as plain JavaScript, one folder an image below dist/ (or --into FOLDER). Arguments name
+ * images; default: all.
  * Invariant: a folder holds its entries, what they import, and the packages that those ask for, and runs without anything else.
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { closureOf, isLoaded, type LockedPackages, packageOf } from './image/packages.ts';
 
 /** The sources that an image starts; what is started by its path alone is an entry too. */
@@ -24,17 +26,19 @@ interface Manifest {
   exports?: Record<string, string>;
 }
 
-const asked = process.argv.slice(2);
-for (const image of asked.length > 0 ? asked : Object.keys(ENTRIES)) {
+const { values, positionals } = parseArgs({
+  options: { into: { type: 'string', default: path.join(ROOT, 'dist') } },
+  allowPositionals: true,
+});
+for (const image of positionals.length > 0 ? positionals : Object.keys(ENTRIES)) {
   const entries = ENTRIES[image];
   if (entries === undefined) {
     throw new Error(`there is no image ${image}; there are: ${Object.keys(ENTRIES).join(', ')}`);
   }
-  build(image, entries);
+  build(image, path.resolve(values.into, image), entries);
 }
 
-function build(image: string, entries: readonly string[]): void {
-  const folder = path.join(ROOT, 'dist', image);
+function build(image: string, folder: string, entries: readonly string[]): void {
   fs.rmSync(folder, { recursive: true, force: true });
   fs.mkdirSync(folder, { recursive: true });
   compile(folder, entries);
@@ -65,6 +69,7 @@ function compile(folder: string, entries: readonly string[]): void {
       rootDir: ROOT,
       outDir: folder,
       paths: sourcePaths(),
+      typeRoots: [path.join(ROOT, 'node_modules/@types')],
     },
     include: [],
     files: entries.map((entry) => path.join(ROOT, entry)),
@@ -155,14 +160,18 @@ function report(
 ): void {
   const kB = (bytes: number) => `${Math.round(bytes / 1000).toLocaleString('en')} kB`;
   const sum = (files: readonly string[]) => files.reduce((bytes, file) => bytes + fs.statSync(file).size, 0);
-  const ours = sum(workspaces.flatMap((workspace) => filesBelow(path.join(folder, workspace))));
+  const ours = sum(
+    workspaces
+      .flatMap((workspace) => filesBelow(path.join(folder, workspace)))
+      .filter((file) => !file.includes('/node_modules/')),
+  );
   const theirs = carried.reduce((bytes, one) => bytes + one.bytes, 0);
   const largest = carried
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, 8)
     .map(({ place, bytes }) => `${place.replace(/^.*node_modules\//, '')} ${kB(bytes)}`);
   process.stdout.write(
-    `dist/${image}: ours ${kB(ours)} (${workspaces.join(', ')}), ${carried.length} packages ${kB(theirs)}\n` +
+    `${image}: ours ${kB(ours)} (${workspaces.join(', ')}), ${carried.length} packages ${kB(theirs)}\n` +
       `  largest: ${largest.join(', ')}\n`,
   );
 }

@@ -20,6 +20,14 @@ const FLAGS = (readFileSync(ENTRY, 'utf8').split('\n', 1)[0] ?? '')
   .split(' ')
   .filter((word) => word.startsWith('--'));
 
+/** What runs as the recorder. */
+export interface PodProgram {
+  /** Default: this Node. */
+  program?: string;
+  args: readonly string[];
+  env?: Record<string, string>;
+}
+
 type Section = Record<string, unknown>;
 
 /** What is mounted and told before the process is there. */
@@ -63,8 +71,15 @@ export interface PodStatus {
   watermarks: { synced: number; acked: number };
 }
 
-/** @param upstream origin of the server; `store`: a bucket, or by default a directory */
-export async function setUpPod(upstream: string, store: S3StoreOptions | null = null): Promise<PodSetting> {
+/**
+ * @param upstream origin of the server; `store`: a bucket, or by default a directory
+ * @param program default: the sources
+ */
+export async function setUpPod(
+  upstream: string,
+  store: S3StoreOptions | null = null,
+  program: PodProgram = { args: [...FLAGS, ENTRY] },
+): Promise<PodSetting> {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'mcp-recorder-pod-'));
   const mounted = await mountConfig(path.join(directory, 'config'));
   const authority = await createAuthority();
@@ -105,8 +120,8 @@ export async function setUpPod(upstream: string, store: S3StoreOptions | null = 
 
   function spawn(changed: Record<string, string> = {}): SpawnedProcess {
     return spawnProcess({
-      args: [...FLAGS, ENTRY],
-      env: { ...environment, ...changed },
+      ...program,
+      env: { ...program.env, ...environment, ...changed },
       ready: /"listen":"127\.0\.0\.1:(\d+)","status":"127\.0\.0\.1:(\d+)"/,
     });
   }
