@@ -7,6 +7,7 @@ import { adopt } from './adoption.ts';
 import { enforcedSince, eventsOf } from './conditions.ts';
 import { digestOf } from './config-map.ts';
 import { PROXIES_FOLLOW_MS } from './enforcement.ts';
+import { keptPolicy } from './network-policy.ts';
 import { notesOf } from './notes.ts';
 import type { Observed } from './observed.ts';
 import type { Plan, PlannedEvent } from './plan.ts';
@@ -41,10 +42,12 @@ function decideRecording(situation: Situation): Plan {
     adoption.stage === 'Retargeting' && servicesRightSinceMs !== null
       ? [servicesRightSinceMs + PROXIES_FOLLOW_MS - nowMs]
       : [];
+  const { standingPolicy } = situation;
+  const kept = standingPolicy === null ? null : keptPolicy(resource, standingPolicy);
   return {
     admission: true,
     configMap: adoption.configMap,
-    networkPolicy: adoption.closes ? (adoption.policy ?? situation.standingPolicy) : null,
+    networkPolicy: adoption.closes ? (adoption.policy ?? kept) : null,
     services: adoption.traffic.services,
     restart: renewal.restart,
     evict: renewal.evict,

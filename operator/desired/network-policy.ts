@@ -54,6 +54,16 @@ export function networkPolicyOf(
   };
 }
 
+/** The policy that stands, with what it says as it is: while it is not known what it should say. */
+export function keptPolicy(resource: RecordedMCPServer, { spec }: NetworkPolicy): NetworkPolicy {
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: ownedMetadata(resource),
+    ...(spec === undefined ? {} : { spec }),
+  };
+}
+
 function marked({ metadata }: RecordedMCPServer): LabelSelector {
   return { matchLabels: { [SERVER_LABEL]: metadata.name ?? '' } };
 }

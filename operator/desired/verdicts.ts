@@ -86,14 +86,13 @@ function sidecarsInjected({ observed, pods }: Situation, { bare, former }: Adopt
   const lacking = bare.filter(({ terminating }) => !terminating).length;
   const old = former.filter(({ terminating }) => !terminating).length;
   const cause = `${staying.length - lacking} of ${counted(staying.length, 'pod')} ${staying.length === 1 ? 'has' : 'have'} the recorder.`;
-  if (lacking > 0)
+  if (lacking > 0) {
     return verdict('False', observed.admissionReady ? 'PodsUnrecorded' : 'AdmissionNotReady', cause);
-  if (old > 0)
-    return verdict(
-      'False',
-      'PodsNotCurrent',
-      `${counted(old, 'pod')} of ${staying.length} as before the change.`,
-    );
+  }
+  if (old > 0) {
+    const which = `${old} of ${counted(staying.length, 'pod')} ${old === 1 ? 'is' : 'are'} as before the change.`;
+    return verdict('False', 'PodsNotCurrent', which);
+  }
   return verdict('True', 'AllInjected', cause);
 }
 

@@ -239,6 +239,17 @@ describe('what is closed', () => {
     expect(plan.status.phase).toBe('Injecting');
   });
 
+  it("stays so when neither pods nor status tell the server's port, by the policy as it stands", () => {
+    const observed = enforcedWorld();
+    const resource = { ...observed.resource, status: {} };
+    const networkPolicies = observed.networkPolicies.map((one) => ({
+      ...one,
+      metadata: { ...one.metadata, resourceVersion: '7' },
+    }));
+    const plan = decide({ ...observed, resource, pods: [], networkPolicies });
+    expect(plan.networkPolicy).toEqual(observed.networkPolicies[0]);
+  });
+
   it('keeps the phase when a pod comes without a recorder, so that it is remembered', () => {
     const observed = enforcedWorld();
     const plan = decide({ ...observed, pods: [...observed.pods, barePod('github-2')] });
