@@ -14,6 +14,7 @@ import { createLookup } from './lookup.ts';
 import { createOperatorMetrics } from './metrics.ts';
 import { clusterNames } from './naming.ts';
 import { followServers } from './reconcile/copies.ts';
+import { SECRETS } from './reconcile/kinds.ts';
 import { type Leader, startLeading } from './reconcile/leader.ts';
 import type { Settings } from './settings.ts';
 import { createOperatorStatusServer, type Health } from './status-server.ts';
@@ -111,7 +112,8 @@ export async function startReplica(options: RunOptions): Promise<Replica> {
 
   const status = await createOperatorStatusServer({
     port: settings.status.port,
-    alive: () => aliveness([...(live.leader?.copies ?? []), servers]),
+    alive: () =>
+      aliveness([...(live.leader?.copies ?? []), servers, { resource: SECRETS, health: identity.health }]),
     ready: () => ({
       reasons: [
         ...(ending === null ? [] : ['this replica is ending']),

@@ -55,11 +55,6 @@ const HURRIED_CALLS_MS = 1_000;
 /** Longer than any pod is given to end (ms). */
 const LIVES_ON_MS = 24 * 3_600_000;
 
-/** How long after its begin a drain is answered at the latest (ms). */
-export function drainBoundMs(timeoutMs: number): number {
-  return Math.max(timeoutMs, LINGER_MS) + ENDS_MS + UPLOAD_MS;
-}
-
 export function createDrain(parts: DrainParts): Drain {
   const { stream, log, context, listener, spool, report, timeoutMs } = parts;
   const hurried = new AbortController();
@@ -88,7 +83,7 @@ export function createDrain(parts: DrainParts): Drain {
     log.info({ stream }, 'draining');
     const endMs = performance.now() + timeoutMs;
     context.draining = true;
-    await pause(lingerMs, undefined, { signal: hurried.signal }).catch(() => {});
+    if (lingerMs > 0) await pause(lingerMs, undefined, { signal: hurried.signal }).catch(() => {});
     const late = limit(Math.max(0, endMs - performance.now()), () => HURRIED_CALLS_MS);
     late.signal.addEventListener('abort', parts.onLate);
     await listener.drain(late.signal);
@@ -114,7 +109,8 @@ export function createDrain(parts: DrainParts): Drain {
   async function answerInTime(): Promise<DrainReport> {
     const drained = begin(LINGER_MS);
     const inTime = new AbortController();
-    const bound = pause(drainBoundMs(timeoutMs), null, { signal: inTime.signal, ref: false });
+    const boundMs = Math.max(timeoutMs, LINGER_MS) + ENDS_MS + UPLOAD_MS;
+    const bound = pause(boundMs, null, { signal: inTime.signal, ref: false });
     const report = await Promise.race([drained, bound.catch(() => null)]);
     inTime.abort();
     return report ?? parts.report.drained(spool.status().watermarks.synced, false);

@@ -34,7 +34,13 @@ async function run(): Promise<number> {
   const settings = readPodSettings();
   const { namespace, server, keys, tokenFile, drainPath, sessionKey, identity } = settings;
   const expected = { directory: settings.configDirectory, namespace, server, keys };
-  const delivery = await readDelivery(expected);
+  const delivery = await readDelivery(expected).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    const { directory } = expected;
+    throw new Error(
+      `The configuration of ${namespace}/${server} can't be read from ${directory}: ${why}.\nThe ConfigMap that the operator writes must be mounted there.`,
+    );
+  });
   const checked = await checkDelivery(delivery, expected);
   if (!checked.ok) {
     throw new Error(

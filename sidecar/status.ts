@@ -6,13 +6,13 @@
 import { constants } from 'node:crypto';
 import type http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Registry } from 'prom-client';
 import { type MadeCertificate, operatorProblem } from './certificate.ts';
 import type { Address } from './config/address.ts';
+import { listenOn } from './listen.ts';
 
-// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+// An import would load more, and keep it (docs/adr/0007-memory-of-a-sidecar.md).
 const { createServer } = process.getBuiltinModule('node:http');
 
 export interface Readiness {
@@ -67,16 +67,9 @@ export async function createStatusServer(parts: StatusParts): Promise<StatusServ
     tls === undefined
       ? createServer(limits, handle)
       : https.createServer({ ...limits, ...tlsOptions(tls) }, handle);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(parts.listen.port, parts.listen.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  const { address: host, port } = server.address() as AddressInfo;
+  const address = await listenOn(server, parts.listen);
   return {
-    address: { host, port },
+    address,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -126,7 +126,16 @@ describe('the import rules', () => {
   });
 
   it('loads into the recorder of a pod nothing that stays in its memory for little use', () => {
-    const heavy = ['zod', 'yaml', '@peculiar/x509', 'reflect-metadata', 'commander', 'undici', 'node:http'];
+    const heavy = [
+      'zod',
+      'yaml',
+      '@peculiar/x509',
+      'reflect-metadata',
+      'commander',
+      'undici',
+      'node:http',
+      'node:tls',
+    ];
     const loaded = loadedBy('sidecar/pod.ts');
     expect(loaded).toContain('@aws-sdk/client-s3');
     expect(loaded).toContain('recording/proof/seal.ts');

@@ -29,8 +29,8 @@ export interface Enforcement {
 
 /** Direct access was closed before, or its owner wants it closed first. */
 export function isClosing({ observed: { resource } }: Situation, mayBegin: boolean): boolean {
-  const { phase, enforcedSince } = resource.status ?? {};
-  const closedBefore = phase === 'Enforcing' || phase === 'Enforced' || enforcedSince !== undefined;
+  const { phase } = resource.status ?? {};
+  const closedBefore = phase === 'Enforcing' || phase === 'Enforced';
   return closedBefore || (mayBegin && resource.spec.adoption === 'Immediate');
 }
 
@@ -42,7 +42,7 @@ export function enforcementOf(
   const { observed, pods, standingPolicy, otherPolicies } = situation;
   const { nowMs, memory } = observed;
   const staysBare = now.bare.some(({ terminating }) => !terminating);
-  const servicesRight = !staysBare && now.traffic.waitingFor.length === 0;
+  const servicesRight = now.traffic.waitingFor.length === 0;
   const servicesRightSinceMs = servicesRight ? (memory?.servicesRightSinceMs ?? nowMs) : null;
   const followed =
     servicesRightSinceMs !== null && (!now.traffic.led || nowMs - servicesRightSinceMs >= PROXIES_FOLLOW_MS);

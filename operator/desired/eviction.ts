@@ -4,6 +4,7 @@
  * than those of one pod have to find another, with or without a disruption budget.
  */
 import type { Refusal } from './floors.ts';
+import type { Workload } from './observed.ts';
 import type { Plan } from './plan.ts';
 import type { PodFacts } from './pods.ts';
 import { listed, quoted } from './verdict.ts';
@@ -50,7 +51,21 @@ export function evictOne(
   }
   const allowed = candidates.filter((pod) => !refused.includes(pod));
   const next = allowed.find(({ ready }) => !ready) ?? allowed[0] ?? refused[0];
+  const all = [...others, ...stale];
   const isBusy =
-    [...others, ...stale].some(({ terminating }) => terminating) || others.some(({ ready }) => !ready);
+    all.some(({ terminating }) => terminating) || others.some(({ ready }) => !ready) || lacksPods(all);
   if (next !== undefined && !isBusy) evict.push({ name: next.name, uid: next.uid, why });
+}
+
+/** A workload that has not come back yet, and is going to. */
+export function isUnsettled({ kind, settled, rolls, partition }: Workload): boolean {
+  return kind !== 'Other' && kind !== 'Job' && !settled && rolls === 'byItself' && partition === 0;
+}
+
+/** A StatefulSet makes a pod anew only when the former is gone: in between, those that are there are ready, and it is not settled. */
+function lacksPods(pods: readonly PodFacts[]): boolean {
+  return pods.some(({ workload }) => {
+    if (workload === null || !isUnsettled(workload)) return false;
+    return pods.every((pod) => pod.workload?.uid !== workload.uid || pod.ready);
+  });
 }

@@ -3,7 +3,7 @@
  * Invariants: one workload, and one evicted pod, at a time, and the next only when the one before has come back; the annotation's value
  * follows from the wish alone, so that another leader wishes the same and nothing is restarted twice.
  */
-import { evictOne, lateOnes } from './eviction.ts';
+import { evictOne, isUnsettled, lateOnes } from './eviction.ts';
 import type { Refusal } from './floors.ts';
 import type { Workload } from './observed.ts';
 import type { Plan } from './plan.ts';
@@ -100,11 +100,6 @@ export function hindranceOf({ workload, name }: PodFacts): Reason | null {
   if (workload.rolls === 'onDelete') return 'OnDeleteStrategy';
   if (workload.partition > 0 && ordinalOf(name) < workload.partition) return 'PartitionedStatefulSet';
   return null;
-}
-
-/** A workload that has not come back yet, and is going to. */
-function isUnsettled({ kind, settled, rolls, partition }: Workload): boolean {
-  return kind !== 'Other' && kind !== 'Job' && !settled && rolls === 'byItself' && partition === 0;
 }
 
 function troublesOf(workloads: readonly Workload[]): Refusal[] {

@@ -61,9 +61,9 @@ export function leadToRecorder(
 }
 
 /** Ready pods behind it must serve the recorder's port. Where direct access is closed anyway, one such pod is reason enough. */
-function mayLead({ pods, annotated }: ServiceFacts, { recorder }: Ports, closed: boolean): boolean {
+function mayLead({ pods }: ServiceFacts, { recorder }: Ports, closed: boolean): boolean {
   const serves = (pod: PodFacts) => pod.recorded && (pod.recorderPort ?? recorder) === recorder;
-  if (closed || annotated === 'recorder') return pods.some((pod) => serves(pod) && pod.ready);
+  if (closed) return pods.some((pod) => serves(pod) && pod.ready);
   const staying = pods.filter(({ terminating }) => !terminating);
   return staying.length > 0 && staying.every(serves);
 }

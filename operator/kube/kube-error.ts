@@ -44,7 +44,7 @@ export interface KubeErrorFacts {
   reason: ApiReason | LocalReason | (string & {});
   /** The API's own words, or the system's. */
   message: string;
-  /** When the API asks to be left alone for a while (ms). */
+  /** When the API asks to be left alone for a while (ms); at most a minute of it counts. */
   retryAfterMs?: number | null;
   causes?: readonly KubeCause[];
   cause?: unknown;
@@ -52,6 +52,8 @@ export interface KubeErrorFacts {
 
 /** Answers of webhooks and validation can quote whole objects. */
 const LONGEST_MESSAGE = 600;
+/** What asks for more is not the API server, and nothing here is to rest for hours (ms). */
+const LONGEST_WAIT_MS = 60_000;
 
 const HINTS: Record<string, string> = {
   Forbidden:
@@ -80,7 +82,7 @@ export class KubeError extends Error {
     this.name = 'KubeError';
     this.status = status;
     this.reason = reason;
-    this.retryAfterMs = retryAfterMs;
+    this.retryAfterMs = retryAfterMs === null ? null : Math.min(retryAfterMs, LONGEST_WAIT_MS);
     this.causes = causes;
   }
 }

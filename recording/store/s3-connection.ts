@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import https from 'node:https';
-import tls from 'node:tls';
+import type tls from 'node:tls';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { StoreError } from './object-store.ts';
 import { createS3Credentials } from './s3-credentials.ts';
@@ -12,8 +12,9 @@ import { s3Failure } from './s3-failure.ts';
 import { CA_FILE_ERROR } from './s3-meanings.ts';
 import type { S3StoreOptions } from './s3-options.ts';
 
-// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+// An import would load more, and keep it (docs/adr/0007-memory-of-a-sidecar.md).
 const { Agent } = process.getBuiltinModule('node:http');
+const { createSecureContext, getCACertificates } = process.getBuiltinModule('node:tls');
 
 export interface S3TimeLimits {
   /** Until TCP, or the tunnel of a proxy, is there; the handshake of TLS counts as idleness. */
@@ -62,7 +63,7 @@ function trustContext(caFile: string, readCa: () => string): tls.SecureContext {
   try {
     const added = readCa();
     if (!added.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`${caFile} holds no PEM certificate`);
-    return tls.createSecureContext({ ca: [...tls.getCACertificates('default'), added] });
+    return createSecureContext({ ca: [...getCACertificates('default'), added] });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw Object.assign(new Error(why), { code: CA_FILE_ERROR });

@@ -6,12 +6,13 @@ import type http from 'node:http';
 import type net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Address } from '../config/address.ts';
+import { listenOn } from '../listen.ts';
 import type { ProxyContext } from './context.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
 import { refuse, refuseConnection } from './refuse.ts';
 import { RequestHandling } from './request-handling.ts';
 
-// An import would load more, and keep it (docs/adr/0005-memory-of-a-sidecar.md).
+// An import would load more, and keep it (docs/adr/0007-memory-of-a-sidecar.md).
 const { createServer } = process.getBuiltinModule('node:http');
 
 /** Request heads beyond this get 431: tokens with many groups fit, floods do not (bytes). */
@@ -120,14 +121,7 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
     }
   }
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(listen.port, listen.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  const bound = server.address() as net.AddressInfo;
+  const address = await listenOn(server, listen);
 
   /** During a drain: cuts streams that answer nothing, once they are all that is left. */
   function settle(): void {
@@ -144,7 +138,7 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
   }
 
   return {
-    address: { host: bound.address, port: bound.port },
+    address,
     get active() {
       return underWay.length;
     },

@@ -39,6 +39,10 @@ export async function writeObject(
   }
 }
 
+/** The least that is kept for reading a segment, bytes, and how many times what is needed is too much to keep. */
+const SCRATCH_BYTES = 1024 * 1024;
+const MUCH = 4;
+
 /**
  * @param handOver told of each object
  * @param problem told of each failure (tried again), and of damage (given up: the next start puts the file into quarantine)
@@ -55,10 +59,11 @@ export function createSealer(
   /** Kept from segment to segment: 16 MiB of new memory each time make the collector run several times a second. */
   let scratch = Buffer.alloc(0);
 
-  /** Twice the size each time: segments differ by little, and each that were the largest so far would else take memory anew. */
+  /** In powers of two: segments differ by little, and each that were the largest so far would else take memory anew. */
   function scratchOf(bytes: number): Buffer {
-    // What is never touched of it costs nothing.
-    if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
+    const size = Math.max(SCRATCH_BYTES, 2 ** Math.ceil(Math.log2(bytes)));
+    // What is never touched of it costs nothing. After a burst it is let go.
+    if (scratch.length < size || scratch.length > size * MUCH) scratch = Buffer.allocUnsafeSlow(size);
     return scratch;
   }
 

@@ -134,13 +134,8 @@ onCluster('convergence', () => {
 
   it('of two resources on one pod the older wins, and the other says Conflict', async () => {
     await apply(recordedServer(namespace, 'second', 'handed-over'));
-    const second = await waitForCondition(
-      namespace,
-      'second',
-      'Ready',
-      { status: 'False', reason: 'Conflict' },
-      60_000,
-    );
+    const second = await waitForCondition(namespace, 'second', 'Conflict', { status: 'True' }, 60_000);
+    expect(conditionOf(second, 'Ready')?.status).toBe('False');
     expect(describeConditions(second)).toContain('handed-over');
     expect(conditionOf(await getRecorded(namespace, 'handed-over'), 'Ready')?.status).toBe('True');
     await kubectl(['delete', 'rms', 'second', '-n', namespace, '--timeout=60s'], { timeoutMs: 70_000 });
@@ -157,7 +152,7 @@ onCluster('convergence', () => {
         '--raw',
         `/api/v1/namespaces/${OPERATOR_NAMESPACE}/pods/${metadata.name}:8080/proxy/metrics`,
       ]);
-      for (const [, value] of stdout.matchAll(/^mcp_recorder_operator_api_calls_total\{[^}]*\} (\d+)/gm))
+      for (const [, value] of stdout.matchAll(/^mcp_recorder_operator_api_requests_total\{[^}]*\} (\d+)/gm))
         sum += Number(value);
     }
     return sum;

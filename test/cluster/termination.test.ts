@@ -28,7 +28,7 @@ onCluster('the end of a pod', () => {
     await release.minio.writeSecret(namespace, CREDENTIALS_SECRET);
   });
 
-  it.each([
+  it.concurrent.each([
     { title: 'without a preStop of its own', name: 'plain', preStopSeconds: undefined },
     { title: 'with a preStop of its own of 4 s', name: 'hooked', preStopSeconds: 4 },
   ])('of a server $title: no failed call, every end, all stored', async ({ name, preStopSeconds }) => {

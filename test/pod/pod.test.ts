@@ -4,12 +4,14 @@ import os from 'node:os';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
+import { createS3Store } from '@mcp-recorder/recording/store/s3-store';
 import { configurationDigest } from '@mcp-recorder/sidecar/config/signature';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startMinio } from '../support/minio.ts';
 import { createAuthority } from '../support/operator-authority.ts';
 import { type PodProcess, type PodSetting, setUpPod } from '../support/pod-process.ts';
 import { eventually } from '../support/poll.ts';
-import { call, type EchoServer, startEcho, verifiedLines } from './scene.ts';
+import { call, type EchoServer, recordedCalls, startEcho, verifiedLines } from './scene.ts';
 
 let server: EchoServer;
 let pod: PodSetting;
@@ -177,6 +179,35 @@ describe('the link', () => {
       );
     },
   );
+});
+
+describe('the authorities of the store', () => {
+  it('are those of the signed file beside the configuration, from its delivery on; until one fits the pod is not ready', async () => {
+    const minio = await startMinio({ tls: true });
+    const wrong = (await createAuthority()).pem;
+    const right = await fs.readFile(String(minio.caFile), 'utf8');
+    const inBucket = await setUpPod(server.origin, minio.options('plain', 'tls'));
+    try {
+      await inBucket.deliver(inBucket.config(), { 'store-ca.crt': wrong });
+      running = await inBucket.start();
+      const process = running;
+      await eventually(async () => (await process.status()).gate.reason === 'store_misconfigured', {
+        withinMs: 10_000,
+      });
+      expect((await process.ask('/readyz', null)).status).toBe(503);
+      await inBucket.deliver(inBucket.config(), { 'store-ca.crt': right });
+      await process.ready();
+      expect((await process.status()).reload).toEqual({ restart_needed: [], refused: null });
+      expect((await call(process.origin, 1)).status).toBe(200);
+      expect(await process.stop()).toEqual({ code: 0, signal: null });
+      const store = createS3Store(minio.options('plain', 'tls'));
+      expect([...recordedCalls(await verifiedLines(store)).values()]).toEqual(['complete']);
+    } finally {
+      await running?.stop('SIGKILL');
+      await inBucket.remove();
+      await minio.stop();
+    }
+  });
 });
 
 describe('a configuration that is delivered to a process that runs', () => {

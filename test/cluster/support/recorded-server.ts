@@ -1,7 +1,6 @@
 /**
  * Owns the `RecordedMCPServer` of a suite, as the owner of a namespace would apply it, and what it says of itself.
  */
-import { randomBytes } from 'node:crypto';
 import type { Condition, RecordedMCPServer } from '../../../operator/api/recorded-mcp-server.ts';
 import { getJson, kubectl, type KubernetesObject, listJson, type Pod } from './kubectl.ts';
 import { waitFor } from './wait-for.ts';
@@ -88,9 +87,4 @@ export function hasSidecar({ spec }: Pod): boolean {
 export async function restart(namespace: string, workload: string): Promise<void> {
   await kubectl(['rollout', 'restart', '-n', namespace, workload]);
   await kubectl(['rollout', 'status', '-n', namespace, workload, '--timeout=120s'], { timeoutMs: 130_000 });
-}
-
-/** A name for buckets' prefixes and the like. */
-export function uniqueName(name: string): string {
-  return `${name}-${randomBytes(3).toString('hex')}`;
 }

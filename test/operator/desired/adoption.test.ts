@@ -1,4 +1,5 @@
 /** The way of a running server into the recording, step by step. */
+import type { Pod } from 'kubernetes-types/core/v1';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../operator/desired/decide.ts';
 import type { Observed } from '../../../operator/desired/observed.ts';
@@ -12,6 +13,7 @@ import {
   enforcedWorld,
   heard,
   ledService,
+  looked,
   NOW_MS,
   ownedBy,
   policy,
@@ -189,6 +191,17 @@ describe('adoption at once', () => {
     expect(decide({ ...observed, pods: unready }).services).toEqual([]);
   });
 
+  it('closes no pod of another resource', () => {
+    const older = resource(
+      'elder',
+      { selector: { matchLabels: { app: 'github', tier: 'one' } } },
+      { creationTimestamp: '2026-01-01T00:00:00Z' },
+    );
+    const pods = [barePod('github-0', { labels: { tier: 'one' } }), barePod('github-1')];
+    const plan = decide({ ...bareWorld(immediate), pods, siblings: [older] });
+    expect(plan.networkPolicy?.spec?.podSelector).toEqual({ matchLabels: { [SERVER_LABEL]: 'github' } });
+  });
+
   it('closes nothing while no recorder can be configured', () => {
     expect(decide(bareWorld({ ...immediate, storage: { store: 'nowhere' } })).networkPolicy).toBeNull();
   });
@@ -208,6 +221,22 @@ describe('what is closed', () => {
     ['the store is unknown', (observed) => wanting(observed, { storage: { store: 'nowhere' } })],
   ])('stays so when %s', (_, change) => {
     expect(portsOf(decide(change(enforcedWorld())))).toEqual([9080]);
+  });
+
+  it('stays so before all is proven, when the policy is deleted and a pod comes without a recorder', () => {
+    const observed = enforcedWorld();
+    const { enforcedSince: _, ...status } = observed.resource.status ?? {};
+    const resource = { ...observed.resource, status: { ...status, phase: 'Enforcing' as const } };
+    const pods = [...observed.pods, barePod('github-2')];
+    expect(portsOf(decide({ ...observed, resource, pods, networkPolicies: [] }))).toEqual([9080]);
+  });
+
+  it('stays so when the status is lost and a pod comes without a recorder', () => {
+    const observed = enforcedWorld();
+    const lost = { ...observed, resource: { ...observed.resource, status: {} } };
+    const plan = decide({ ...lost, pods: [...lost.pods, barePod('github-2')] });
+    expect(portsOf(plan)).toEqual([9080]);
+    expect(plan.status.phase).toBe('Injecting');
   });
 
   it('keeps the phase when a pod comes without a recorder, so that it is remembered', () => {
@@ -242,6 +271,39 @@ describe('a pod with connections from before the policy', () => {
     expect(decide({ ...observed, pods: [...observed.pods, going] }).evict).toEqual([]);
     const unready = recordedPod(observed.resource, 'github-2', { ready: false });
     expect(decide({ ...observed, pods: [...observed.pods, unready] }).evict).toEqual([]);
+  });
+
+  it('is left alone while it can still be connected to: its successor would have them too', () => {
+    const observed = looked(connected(enforcedWorld()), (look) => ({ ...look, dial: 'connected' }));
+    expect(decide(observed).evict).toEqual([]);
+  });
+
+  it('is left alone while its workload is restarted anyway', () => {
+    const spool = { sizeLimit: '1Gi' };
+    const changed = wanting(connected(enforcedWorld()), {
+      recording: { ...resource('github').spec.recording, spool },
+    });
+    const plan = decide(carriedOut(changed, decide(changed)));
+    expect(plan.restart).toHaveLength(1);
+    expect(plan.evict).toEqual([]);
+  });
+
+  it('is left alone while the one before it is gone and its successor is not there yet', () => {
+    const [first, ...others] = connected(enforcedWorld()).pods;
+    const set = workload({ kind: 'StatefulSet', settled: false });
+    const observed = { ...connected(enforcedWorld()), pods: others, workloads: ownedBy(set, others) };
+    expect(decide(observed).evict).toEqual([]);
+    const back = [first as Pod, ...others];
+    const settled = { ...observed, pods: back, workloads: ownedBy({ ...set, settled: true }, back) };
+    expect(decide(settled).evict).toHaveLength(1);
+  });
+
+  it('is evicted when it is what keeps its workload from coming back', () => {
+    const observed = connected(enforcedWorld());
+    const unready = recordedPod(observed.resource, 'github-1', { ready: false });
+    const pods = [...observed.pods.slice(0, 1), unready];
+    const workloads = ownedBy(workload({ settled: false }), pods);
+    expect(decide({ ...observed, pods, workloads }).evict).toMatchObject([{ name: 'github-1' }]);
   });
 
   it('is left alone and named where nobody would make it anew', () => {
@@ -295,14 +357,40 @@ describe("the chart's settings", () => {
     expect(conditionIn(plan, 'Ready').status).toBe('True');
   });
 
+  it('count no pod as outdated that the resource wants to be another one anyway', () => {
+    const observed = wanting(enforcedWorld(), {
+      recording: { ...resource('github').spec.recording, spool: { sizeLimit: '1Gi' } },
+    });
+    const sidecar = { ...observed.settings.sidecar, image: 'registry.example.com/newer' };
+    const plan = decide({ ...observed, settings: { ...observed.settings, sidecar } });
+    expect(plan.status.pods?.outdated).toBe(0);
+  });
+
   it('count pods as outdated that say that they need a restart for their configuration', () => {
-    const observed = enforcedWorld();
-    const digest = observed.resource.status?.configuration ?? '';
-    const plan = decide(
-      heard(observed, { configuration: { digest, restartNeeded: ['storage'], refused: null } }),
-    );
+    const configuration = { digest: 'sha256:of before', restartNeeded: ['storage'], refused: null };
+    const plan = decide(heard(enforcedWorld(), { configuration }));
     expect(plan.status.pods?.outdated).toBe(2);
     expect(plan.restart).toEqual([]);
+    expect(conditionIn(plan, 'Ready').status).toBe('True');
+  });
+});
+
+describe('the port of a server', () => {
+  const serving = (port: number) => (name: string) => recordedPod(resource('github'), name, { port });
+
+  it('stays that of the beginning when pods come with another one', () => {
+    const observed = enforcedWorld();
+    const plan = decide({ ...observed, pods: ['github-0', 'github-1'].map(serving(9000)) });
+    expect(conditionIn(plan, 'Ready')).toMatchObject({ status: 'False', reason: 'ServerPortDiffers' });
+    expect(plan.status.serverPort).toBe(8080);
+    expect(plan.configMap).toEqual(observed.configMap);
+    expect(portsOf(plan)).toEqual([9080]);
+  });
+
+  it('is taken from the resource when it names one', () => {
+    const plan = decide(wanting(bareWorld(), { server: { port: 9000 } }));
+    expect(plan.status.serverPort).toBe(9000);
+    expect(plan.configMap?.data?.['config.yaml']).toContain('http://127.0.0.1:9000/');
   });
 });
 

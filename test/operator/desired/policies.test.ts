@@ -24,6 +24,7 @@ describe('the policy of a resource', () => {
     expect(networkPolicyOf(resource('github'), settings, OPENINGS).spec).toEqual({
       podSelector: { matchLabels: { 'mcp-recorder.dev/server': 'github' } },
       policyTypes: ['Ingress'],
+      egress: [],
       ingress: [
         { ports: [{ protocol: 'TCP', port: 9080 }] },
         { from: [OPERATOR], ports: [{ protocol: 'TCP', port: 9081 }] },

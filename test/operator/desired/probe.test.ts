@@ -89,6 +89,15 @@ describe('direct access', () => {
     expect(direct({ ...observed, networkPolicies: [] })).toBe('False PolicyMissing');
   });
 
+  it('is open when the policy selects other pods', () => {
+    const observed = enforcedWorld();
+    const networkPolicies = observed.networkPolicies.map((one) => ({
+      ...one,
+      spec: { ...one.spec, podSelector: { matchLabels: { app: 'other' } } },
+    }));
+    expect(direct({ ...observed, networkPolicies })).toBe('False PolicyChanged');
+  });
+
   it('is unknown while the policy is not as it has to be and closes all the same', () => {
     const clients = [{ podSelector: {} }];
     expect(direct(wanting(enforcedWorld(), { traffic: { mode: 'Service', clients } }))).toBe(
@@ -158,6 +167,11 @@ describe("a connection from the pod's own node", () => {
 
   it('is doubtful when the first look after the closing has it', () => {
     expect(direct(seenOnce())).toBe('Unknown ConnectionUnconfirmed');
+  });
+
+  it('stays doubtful until there is another look', () => {
+    const once = seenOnce();
+    expect(direct(carriedOut(once, decide(once)))).toBe('Unknown ConnectionUnconfirmed');
   });
 
   it('counts when the next look has it too', () => {

@@ -61,6 +61,16 @@ describe('removal', () => {
     expect(decide({ ...open, services: [back] }).services).toEqual([{ name: 'github', target: null }]);
   });
 
+  it('restarts nothing before the server is open', () => {
+    const closed = enforcedWorld().networkPolicies;
+    expect(restarts({ ...opened(), services: [], networkPolicies: closed })).toEqual([]);
+    expect(restarts({ ...opened(), services: [] })).toEqual([null]);
+  });
+
+  it('restarts nothing before Services lead back', () => {
+    expect(restarts({ ...opened(), services: [ledService('github')] })).toEqual([]);
+  });
+
   it('restarts nothing while admission still gives recorders', () => {
     expect(restarts(opened())).toEqual([null]);
     expect(restarts({ ...opened(), admissionReady: false })).toEqual([]);
@@ -129,6 +139,12 @@ describe('removal', () => {
       services: [],
       finalizer: false,
     });
+  });
+
+  it('leaves a Service alone that leads to none of the pods that are there', () => {
+    const other = ledService('other');
+    other.spec = { ...other.spec, selector: { app: 'github', tier: 'elsewhere' } };
+    expect(decide({ ...opened(), services: [other] }).services).toEqual([]);
   });
 
   it('leads a Service back though no pod is left', () => {

@@ -2,7 +2,16 @@
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../operator/desired/decide.ts';
 import type { Observed, Workload } from '../../../operator/desired/observed.ts';
-import { barePod, bareWorld, conditionIn, NOW_MS, ownedBy, recordedPod, workload } from './world.ts';
+import {
+  barePod,
+  bareWorld,
+  conditionIn,
+  enforcedWorld,
+  NOW_MS,
+  ownedBy,
+  recordedPod,
+  workload,
+} from './world.ts';
 
 const WISH = decide(bareWorld()).restart[0]?.restartedFor ?? '';
 
@@ -44,6 +53,13 @@ describe('workloads', () => {
     expect(restarted({ ...bare(workload({ restartedFor: WISH, settled: false })), memory: null })).toEqual(
       [],
     );
+  });
+
+  it('are not restarted for pods that are going', () => {
+    const observed = enforcedWorld();
+    const going = barePod('old-0', { terminating: true });
+    const workloads = new Map([...observed.workloads, ...ownedBy(workload({ name: 'old' }), [going])]);
+    expect(restarted({ ...observed, pods: [...observed.pods, going], workloads })).toEqual([]);
   });
 
   it('are restarted for another wish while they still roll', () => {
@@ -102,6 +118,8 @@ describe('pods that a restart does not reach', () => {
 
   it('wait for workloads that are being restarted', () => {
     expect(evicted(bare(other, workload({ name: 'a', uid: 'a' })))).toEqual([]);
+    const rolling = workload({ name: 'a', uid: 'a', restartedFor: WISH, settled: false });
+    expect(evicted(bare(other, rolling))).toEqual([]);
   });
 
   it('come to their turn though another eviction is refused', () => {

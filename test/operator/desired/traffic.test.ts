@@ -76,6 +76,15 @@ describe('a Service is led to the recorder', () => {
     );
   });
 
+  it('though some of its addresses are of no pod', () => {
+    const observed = withServices([service('github')]);
+    const made = slice('github', 8080, observed.pods);
+    const endpoints = [...made.endpoints, { addresses: ['10.0.9.9'] }];
+    expect(led({ ...observed, endpointSlices: [{ ...made, endpoints }] })).toEqual([
+      { name: 'github', target: 'recorder' },
+    ]);
+  });
+
   it('and not where the server was relocated', () => {
     const traffic = { mode: 'Relocate' as const, relocate: { port: 18_080, args: ['x'] } };
     expect(led(enforcedWorld({ traffic }))).toEqual([]);
@@ -85,6 +94,9 @@ describe('a Service is led to the recorder', () => {
     const traffic = { mode: 'Relocate' as const, relocate: { port: 18_080, args: ['x'] } };
     const relocated = { ...enforcedWorld({ traffic }), services: [ledService('github')] };
     expect(led(relocated)).toEqual([{ name: 'github', target: 'server' }]);
+    const back = ledService('github');
+    back.spec = { ...back.spec, ports: [{ port: 80, targetPort: 8080 }] };
+    expect(led({ ...relocated, services: [back] })).toEqual([{ name: 'github', target: null }]);
     const old = recordedPod(bareWorld().resource, 'github-7');
     expect(led({ ...relocated, pods: [...relocated.pods, old] })).toEqual([]);
   });

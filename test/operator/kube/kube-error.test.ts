@@ -24,6 +24,7 @@ describe('an error of the API', () => {
       errorOfAnswer(CALL, 503, status({ code: 503, reason: 'ServiceUnavailable' }), '7').retryAfterMs,
     ).toBe(7000);
     expect(errorOfAnswer(CALL, 503, 'later', 'Wed, 21 Oct 2026 07:28:00 GMT').retryAfterMs).toBeNull();
+    expect(errorOfAnswer(CALL, 503, 'next month', '3000000').retryAfterMs).toBe(60_000);
   });
 
   it('has a reason also when something in front of the API answered', () => {
