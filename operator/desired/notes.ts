@@ -10,6 +10,9 @@ import { restrictsClients } from './foreign-policies.ts';
 import type { Situation } from './situation.ts';
 import { counted, listed } from './verdict.ts';
 
+/** A status must stay small enough to be taken, however many Services its owner makes. */
+const MAX_NOTES = 50;
+
 export function notesOf(
   { observed, pods, ports, otherPolicies, closing }: Situation,
   { traffic }: Adoption,
@@ -41,5 +44,7 @@ export function notesOf(
   const strays = pods.filter(({ selected }) => !selected).map(({ name }) => name);
   if (strays.length > 0)
     notes.push(`${listed(strays)} have this recorder, and the selector does not match them.`);
-  return [...new Set(notes)].sort();
+  const sorted = [...new Set(notes)].sort();
+  if (sorted.length <= MAX_NOTES) return sorted;
+  return [...sorted.slice(0, MAX_NOTES), `And ${sorted.length - MAX_NOTES} more.`];
 }

@@ -14,11 +14,17 @@ export interface Verdict {
 const MAX_NAMES = 5;
 /** Of words that come from elsewhere, characters. */
 const MAX_QUOTED = 400;
+/**
+ * Of a cause, characters. A status that the API server refuses, because one of its messages is too long (32,768), leaves the one of before
+ * standing; and how many pods and resources a cause has to name is their owner's choice.
+ */
+const MAX_CAUSE = 4_000;
 
 /** @param cause whole sentences */
 export function verdict(status: Verdict['status'], reason: Reason, cause: string): Verdict {
   const { remedy } = REASONS[reason];
-  return { status, reason, message: remedy === '' ? cause : `${cause} ${remedy}` };
+  const told = cause.length > MAX_CAUSE ? `${cause.slice(0, MAX_CAUSE)}...` : cause;
+  return { status, reason, message: remedy === '' ? told : `${told} ${remedy}` };
 }
 
 /** Names for a message, sorted and bounded: `a, b and 3 more`. */

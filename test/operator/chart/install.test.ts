@@ -70,7 +70,8 @@ const ALWAYS = [
   `update coordination.k8s.io/leases mcp-recorder in ${NAMESPACE}`,
   `create core/secrets in ${NAMESPACE}`,
   `get core/secrets mcp-recorder-identity in ${NAMESPACE}`,
-  `patch core/secrets mcp-recorder-identity in ${NAMESPACE}`,
+  `update core/secrets mcp-recorder-identity in ${NAMESPACE}`,
+  `watch core/secrets mcp-recorder-identity in ${NAMESPACE}`,
 ];
 /** What it needs where recorded servers are. */
 const WATCHED = [
@@ -93,7 +94,6 @@ const WATCHED = [
   'patch apps/statefulsets x in tools',
   'patch apps/daemonsets x in tools',
   'get apps/replicasets x in tools',
-  'get batch/jobs x in tools',
   'create events.k8s.io/events in tools',
   'patch events.k8s.io/events x in tools',
 ];
@@ -109,6 +109,12 @@ const NEVER = [
   'delete core/pods x in tools',
   'create core/pods/exec x in tools',
   'create apps/deployments in tools',
+  'get batch/jobs x in tools',
+  'update mcp-recorder.dev/recordedmcpservers github in tools',
+  'update apps/deployments x in tools',
+  `update ${ADMISSION}/mutatingwebhookconfigurations mcp-recorder-pods-0`,
+  `delete core/secrets mcp-recorder-identity in ${NAMESPACE}`,
+  `delete coordination.k8s.io/leases mcp-recorder in ${NAMESPACE}`,
   'update core/services x in tools',
   'delete core/services x in tools',
   'create mcp-recorder.dev/recordedmcpservers in tools',

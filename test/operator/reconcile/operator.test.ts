@@ -90,7 +90,7 @@ describe.runIf(HELM_IS_HERE)('the operator', () => {
     expect(await operator.health('/readyz')).toEqual({ status: 200, ok: true, reasons: [] });
     const secret = await client.get(SECRETS, { namespace: NAMESPACE, name: 'mcp-recorder-identity' });
     expect(secret.metadata.ownerReferences).toMatchObject([{ kind: 'ClusterRole', name: 'mcp-recorder' }]);
-    await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 4);
+    await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 5);
     expect((await client.list(MUTATING_WEBHOOKS)).map(({ metadata }) => metadata.name)).toContain(
       'mcp-recorder-pods-0',
     );
@@ -255,7 +255,7 @@ describe.runIf(HELM_IS_HERE)('the end', () => {
     await createPod(client, namespace, 'github-0', { labels: { app: 'github' } });
     await soon(async () => (await client.find(DEFINITIONS, definition)) === null);
     await stage.plane.installCrds(CRD_FILE);
-    await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 4, 60_000);
+    await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 5, 60_000);
     await createServer(client, namespace, 'github', { server: { port: 8080 } });
     await soon(async () => (await condition('SidecarsInjected')) === 'False PodsUnrecorded', 60_000);
   });
