@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import {
+  ADMISSION_BINDINGS,
   ADMISSION_POLICIES,
   DEFINITIONS,
   MUTATING_WEBHOOKS,
@@ -15,6 +16,10 @@ import { NAMESPACE, openStage, soon, type Stage } from './stage.ts';
 
 const IDENTITY = { namespace: NAMESPACE, name: 'mcp-recorder-identity' };
 const DEFINITION = { namespace: null, name: 'recordedmcpservers.mcp-recorder.dev' };
+
+/** The API server itself refuses pods of recorded servers that come without a recorder. */
+const refusesBare = async () =>
+  (await client.find(ADMISSION_BINDINGS, { namespace: null, name: 'mcp-recorder-injected' })) !== null;
 
 let stage: Stage;
 let client: KubeClient;
@@ -42,7 +47,7 @@ describe.runIf(HELM_IS_HERE)('a replica that starts', () => {
 
   it("after the resource's definition was deleted takes away what refuses every pod since then", async () => {
     const before = await stage.startOperator();
-    await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 4);
+    await soon(refusesBare);
     await before.stop('SIGTERM');
     await client.delete(DEFINITIONS, DEFINITION);
     await soon(async () => (await client.find(DEFINITIONS, DEFINITION)) === null);
@@ -65,7 +70,7 @@ describe.runIf(HELM_IS_HERE)('a replica that starts', () => {
     expect(status).toBe(503);
     expect(reasons.join()).toMatch(/list recordedmcpservers: 404/);
     await stage.plane.installCrds(CRD_FILE);
-    await soon(async () => (await client.list(ADMISSION_POLICIES)).length === 4, 60_000);
+    await soon(refusesBare, 60_000);
     await soon(async () => (await after.health('/readyz')).status === 200, 60_000);
     await after.stop('SIGTERM');
   });
