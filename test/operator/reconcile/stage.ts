@@ -10,7 +10,13 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
-import { freePort, type RunningProcess, startProcess } from '../../support/child-process.ts';
+import {
+  type Exit,
+  freePort,
+  type RunningProcess,
+  spawnProcess,
+  startProcess,
+} from '../../support/child-process.ts';
 import { startControllerManager } from '../../support/controller-manager.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { eventually } from '../../support/poll.ts';
@@ -41,6 +47,8 @@ export interface Stage {
   /** Acts as the operator's service account, to pass what admission keeps for it. */
   asOperator: KubeClient;
   startOperator(options?: OperatorOptions): Promise<OperatorProcess>;
+  /** Runs what the chart runs before an uninstall, to its end. */
+  release(): Promise<{ exit: Exit; output: string }>;
   /** A namespace of its own, whose pods run. @returns its name, and its node */
   createNamespace(): Promise<{ namespace: string; node: Node }>;
   /** A server that takes connections, as one past its recorder would. */
@@ -48,8 +56,6 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-/** Where the recorders of all pods are asked; each pod has an address of its own. */
-const STATUS_PORT = 19_081;
 const OPERATOR_NAME = `system:serviceaccount:${NAMESPACE}:mcp-recorder`;
 /** What of the chart the operator needs beside itself. */
 const INSTALLED: Record<string, Resource> = {
@@ -79,6 +85,8 @@ export async function openStage(values: object = {}): Promise<Stage> {
   const folder = await mkdtemp(path.join(tmpdir(), 'operator-'));
   const operators = new Set<RunningProcess>();
   const nodes: Node[] = [];
+  // Where the recorders of all pods are asked: each pod has an address of its own, and each stage a port.
+  const statusPort = await steadyPort();
   let namespaces = 0;
   const controllers = await startControllerManager(plane);
   const client = plane.client();
@@ -86,7 +94,7 @@ export async function openStage(values: object = {}): Promise<Stage> {
   await plane.createNamespace(NAMESPACE);
   const manifests = await render({
     stores: { default: { s3: { bucket: 'recordings', region: 'eu-central-1' } } },
-    sidecar: { ports: { recorder: 9080, status: STATUS_PORT } },
+    sidecar: { ports: { recorder: 9080, status: statusPort } },
     ...values,
   });
   await install(client, manifests);
@@ -141,11 +149,19 @@ export async function openStage(values: object = {}): Promise<Stage> {
     client,
     asOperator: plane.client(kubeconfig),
     startOperator,
+    async release() {
+      const settings = path.join(folder, 'settings.yaml');
+      await writeFile(settings, JSON.stringify(rendered));
+      const args = ['operator/main.ts', 'release', '--settings', settings];
+      const process = spawnProcess({ args, env: { KUBECONFIG: kubeconfig }, ready: /released/ });
+      process.ready.catch(() => {});
+      return { exit: await process.exited, output: process.output() };
+    },
     async createNamespace() {
       namespaces += 1;
       const namespace = `case-${namespaces}`;
       await plane.createNamespace(namespace);
-      const node = startNode(client, namespace, STATUS_PORT);
+      const node = startNode(client, namespace, statusPort);
       nodes.push(node);
       return { namespace, node };
     },
