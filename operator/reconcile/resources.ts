@@ -6,7 +6,9 @@
 import type { Logger } from 'pino';
 import { decide } from '../desired/decide.ts';
 import type { Observed } from '../desired/observed.ts';
+import type { Plan } from '../desired/plan.ts';
 import type { EventEmitter } from '../kube/events.ts';
+import type { LookTarget } from '../link/look.ts';
 import { carryOut } from './carry-out.ts';
 import { lookTargets, observe, type ObserveParts, type Remembered } from './observe.ts';
 import type { WriteParts } from './writes.ts';
@@ -30,8 +32,13 @@ export interface ResourceReconciler {
 /** When the API server refused something else than the last time, its words are told soon (ms). */
 const REFUSED_AGAIN_MS = 200;
 
+/** How long an unknown that comes only of our not having looked yet is kept back (ms): a look takes up to 5 s. */
+const FIRST_LOOK_MS = 8_000;
+
 interface Entry extends Remembered {
   uid: string;
+  /** Since when an unknown is kept back, ms since the epoch; null: none is. */
+  heldSinceMs: number | null;
   /** What of the pods and the policy calls for a look at once when it changes. */
   scene: string;
 }
@@ -60,22 +67,46 @@ export function createResourceReconciler(parts: ResourceParts): ResourceReconcil
         forget(key);
         return 0;
       }
-      const plan = decide(observed);
-      parts.wantAdmission(key, plan.admission);
-      parts.looks.watch(key, lookTargets(observed, plan.status.serverPort));
+      const decided = decide(observed);
+      const targets = lookTargets(observed, decided.status.serverPort);
+      parts.wantAdmission(key, decided.admission);
+      parts.looks.watch(key, targets);
       const scene = sceneOf(observed);
       if (scene !== before?.scene) parts.looks.soon(key);
+      const heldSinceMs = isUnseen(observed, decided, targets)
+        ? (before?.heldSinceMs ?? observed.nowMs)
+        : null;
+      const isHeld = heldSinceMs !== null && observed.nowMs - heldSinceMs < FIRST_LOOK_MS;
+      const plan = isHeld ? { ...decided, status: standing.resource.status ?? {}, events: [] } : decided;
       const refusals = before?.refusals ?? new Map<string, string>();
-      entries.set(key, { uid, memory: plan.memory, refusals, scene });
+      const entry = { uid, memory: plan.memory, refusals, scene, heldSinceMs };
+      entries.set(key, entry);
       const outcome = await carryOut(plan, standing, parts, signal);
-      entries.set(key, { uid, memory: plan.memory, refusals: outcome.refusals, scene });
+      entries.set(key, { ...entry, refusals: outcome.refusals });
       for (const event of plan.events) parts.events.emit(standing.resource, event);
       for (const [what, why] of outcome.refusals) parts.log.warn({ resource: key, what }, why);
       if (outcome.failure !== null) throw outcome.failure;
       const isNews = namesOf(refusals) !== namesOf(outcome.refusals);
-      return isNews ? Math.min(REFUSED_AGAIN_MS, plan.againMs) : plan.againMs;
+      return Math.min(
+        plan.againMs,
+        isNews ? REFUSED_AGAIN_MS : plan.againMs,
+        isHeld ? FIRST_LOOK_MS : plan.againMs,
+      );
     },
   };
+}
+
+/**
+ * Whether a resource that was ready is unknown now only because pods have not been looked at yet: new ones, or all of them by a replica that
+ * has just begun to lead. What was said before stands until they were.
+ */
+function isUnseen({ resource, looks }: Observed, { status }: Plan, targets: readonly LookTarget[]): boolean {
+  const ready = (of: Plan['status'] | undefined) => of?.conditions?.find(({ type }) => type === 'Ready');
+  return (
+    ready(resource.status)?.status === 'True' &&
+    ready(status)?.reason === 'ProbeStale' &&
+    targets.some(({ uid }) => !looks.has(uid))
+  );
 }
 
 function namesOf(refusals: ReadonlyMap<string, string>): string {

@@ -1,7 +1,7 @@
 /**
  * Owns a stand-in for a sidecar's status port: real TLS, a certificate nobody trusts, client certificates asked for; what it answers is the test's.
  */
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -44,12 +44,24 @@ export function healthyLink(
   };
 }
 
+/** Made once: nobody looks at what they say. */
+let certificates: Promise<{ key: Buffer; cert: Buffer }> | null = null;
+
+async function readCertificates(): Promise<{ key: Buffer; cert: Buffer }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'status-port-'));
+  try {
+    await makeCertificates(folder);
+    const key = await readFile(path.join(folder, 'private.key'));
+    return { key, cert: await readFile(path.join(folder, 'public.crt')) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 /** @param at an address of the loopback network, and a port; default: any free one of 127.0.0.1 */
 export async function startStatusPort(at: { host?: string; port?: number } = {}): Promise<StatusPort> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'status-port-'));
-  await makeCertificates(folder);
-  const key = await readFile(path.join(folder, 'private.key'));
-  const cert = await readFile(path.join(folder, 'public.crt'));
+  certificates ??= readCertificates();
+  const { key, cert } = await certificates;
   let next: Parameters<StatusPort['answer']>[0] = healthyLink();
   let asked = 0;
   let client: string | null = null;
@@ -63,7 +75,10 @@ export async function startStatusPort(at: { host?: string; port?: number } = {})
       else response.end(typeof next === 'string' ? next : JSON.stringify(next));
     },
   );
-  await new Promise<void>((bound) => server.listen(at.port ?? 0, at.host ?? '127.0.0.1', bound));
+  await new Promise<void>((bound, fail) => {
+    server.once('error', fail);
+    server.listen(at.port ?? 0, at.host ?? '127.0.0.1', bound);
+  });
   return {
     port: (server.address() as AddressInfo).port,
     answer(given) {

@@ -76,29 +76,27 @@ export async function installRelease(values: Record<string, string> = {}): Promi
     ]);
   };
   await upgrade();
-  const operatorPods = async (): Promise<Pod[]> => {
-    const pods = await listJson<Pod>('pods', OPERATOR_NAMESPACE, 'app.kubernetes.io/component=operator');
-    return pods.filter(({ metadata }) => metadata['deletionTimestamp'] === undefined);
-  };
+  const allOperators = () =>
+    listJson<Pod>('pods', OPERATOR_NAMESPACE, 'app.kubernetes.io/component=operator');
   return {
     minio: store,
     store: `s3://${BUCKET}`,
     async upgrade(changed) {
       current = { ...current, ...changed };
       await upgrade();
+      // Replicas that are going still answer for some seconds, by the values from before.
+      await waitFor('the operators from before are gone', async () => (await allOperators()).every(stays), {
+        deadlineMs: 60_000,
+      });
     },
     uninstall: () => helm(['uninstall', RELEASE, '--wait', '--timeout=120s']),
-    operatorPods,
+    operatorPods: async () => (await allOperators()).filter(stays),
     async scaleOperator(replicas) {
       await kubectl(['scale', '-n', OPERATOR_NAMESPACE, 'deployment', RELEASE, `--replicas=${replicas}`]);
       await waitFor(
         `${replicas} operators run`,
         async () => {
-          const pods = await listJson<Pod>(
-            'pods',
-            OPERATOR_NAMESPACE,
-            'app.kubernetes.io/component=operator',
-          );
+          const pods = await allOperators();
           const ready = pods.filter(({ status }) =>
             status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
           );
@@ -108,6 +106,10 @@ export async function installRelease(values: Record<string, string> = {}): Promi
       );
     },
   };
+}
+
+function stays({ metadata }: Pod): boolean {
+  return metadata['deletionTimestamp'] === undefined;
 }
 
 function imageValues(part: string, reference: string): Record<string, string> {

@@ -29,7 +29,6 @@ describe('the policy of a resource', () => {
         { ports: [{ protocol: 'TCP', port: 9080 }] },
         { from: [OPERATOR], ports: [{ protocol: 'TCP', port: 9081 }] },
       ],
-      egress: [],
     });
   });
 

@@ -1,7 +1,7 @@
 /**
  * The operator as a process that can be told to kill itself at its n-th write about one namespace, and whose Lease is short. Everything else is
- * the operator. Environment: LEASE_MS; KILL_IN, the namespace; KILL_AT, from 1 on, 0 for never; KILL_WHEN: `after` the answer came, or when
- * the request was `sent` and nobody waits for its answer.
+ * the operator. Environment: LEASE_MS; KILL_IN, the namespace; KILL_AT, from 1 on, 0 for never; KILL_OF: `all` writes, or `world`, those that
+ * are no status; KILL_WHEN: `after` the answer came, or when the request was `sent` and nobody waits for its answer.
  */
 import { hostname } from 'node:os';
 import { pino } from 'pino';
@@ -11,7 +11,7 @@ import { FIELD_MANAGER } from '../../../operator/naming.ts';
 import { startReplica } from '../../../operator/run.ts';
 import { loadSettings } from '../../../operator/settings.ts';
 
-const { LEASE_MS = '1500', KILL_IN = '', KILL_AT = '0', KILL_WHEN = 'after' } = process.env;
+const { LEASE_MS = '4500', KILL_IN = '', KILL_AT = '0', KILL_OF = 'all', KILL_WHEN = 'after' } = process.env;
 const leaseMs = Number(LEASE_MS);
 const settings = loadSettings(process.argv.at(-1) ?? '');
 const client = createClient({
@@ -45,7 +45,7 @@ const faulty: KubeClient = {
   create: dyingAt(client.create),
   update: dyingAt(client.update),
   apply: dyingAt(client.apply),
-  applyStatus: dyingAt(client.applyStatus),
+  applyStatus: KILL_OF === 'all' ? dyingAt(client.applyStatus) : client.applyStatus,
   patch: dyingAt(client.patch),
   delete: dyingAt(client.delete),
   evict: dyingAt(client.evict),

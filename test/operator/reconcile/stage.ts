@@ -1,6 +1,6 @@
 /**
  * Owns a stage for the operator: a real API server with what the chart installs, and operators as processes of their own, with the rights that
- * the chart gives them. Nothing runs pods and no controller makes any: what a test puts there stays as it is.
+ * the chart gives them. Real controllers make the pods; what a node would do for them, the test does.
  * Invariant: the API server asks the operators' webhooks through their Service, verified as in a cluster.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -10,11 +10,18 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
-import { freePort, type RunningProcess, startProcess } from '../../support/child-process.ts';
+import {
+  type Exit,
+  freePort,
+  type RunningProcess,
+  spawnProcess,
+  startProcess,
+} from '../../support/child-process.ts';
 import { startControllerManager } from '../../support/controller-manager.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { eventually } from '../../support/poll.ts';
 import { openServiceTunnel } from '../../support/service-tunnel.ts';
+import { steadyPort } from '../../support/steady-port.ts';
 import { field, NAMESPACE, only, render } from '../chart/helm.ts';
 import { CRD_FILE } from './cluster.ts';
 import { type Node, startNode } from './running-pods.ts';
@@ -41,6 +48,8 @@ export interface Stage {
   /** Acts as the operator's service account, to pass what admission keeps for it. */
   asOperator: KubeClient;
   startOperator(options?: OperatorOptions): Promise<OperatorProcess>;
+  /** Runs what the chart runs before an uninstall, to its end. */
+  release(): Promise<{ exit: Exit; output: string }>;
   /** A namespace of its own, whose pods run. @returns its name, and its node */
   createNamespace(): Promise<{ namespace: string; node: Node }>;
   /** A server that takes connections, as one past its recorder would. */
@@ -48,8 +57,6 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-/** Where the recorders of all pods are asked; each pod has an address of its own. */
-const STATUS_PORT = 19_081;
 const OPERATOR_NAME = `system:serviceaccount:${NAMESPACE}:mcp-recorder`;
 /** What of the chart the operator needs beside itself. */
 const INSTALLED: Record<string, Resource> = {
@@ -71,22 +78,47 @@ const INSTALLED: Record<string, Resource> = {
 
 /** @param values of the chart */
 export async function openStage(values: object = {}): Promise<Stage> {
-  const tunnel = await openServiceTunnel();
-  const plane = await startControlPlane({ apiServerArgs: tunnel.apiServerArgs }).catch(async (error) => {
-    await tunnel.close();
+  /** What ends the parts, the newest first. */
+  const ends: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
+  try {
+    return await open(values, ends, stop);
+  } catch (error) {
+    await stop();
     throw error;
-  });
+  }
+}
+
+async function open(
+  values: object,
+  ends: (() => Promise<unknown>)[],
+  stop: () => Promise<void>,
+): Promise<Stage> {
+  const tunnel = await openServiceTunnel();
+  ends.push(() => tunnel.close());
+  const plane = await startControlPlane({ apiServerArgs: tunnel.apiServerArgs });
+  ends.push(() => plane.stop());
+  const controllers = await startControllerManager(plane);
+  ends.push(() => controllers.stop('SIGKILL'));
   const folder = await mkdtemp(path.join(tmpdir(), 'operator-'));
+  ends.push(() => rm(folder, { recursive: true, force: true }));
   const operators = new Set<RunningProcess>();
   const nodes: Node[] = [];
+  ends.push(async () => {
+    await Promise.all([...operators].map((operator) => operator.stop('SIGKILL')));
+    await Promise.all(nodes.map((node) => node.stop()));
+  });
+  // Where the recorders of all pods are asked: each pod has an address of its own, and each stage a port.
+  const statusPort = await steadyPort();
   let namespaces = 0;
-  const controllers = await startControllerManager(plane);
   const client = plane.client();
   await plane.installCrds(CRD_FILE);
   await plane.createNamespace(NAMESPACE);
   const manifests = await render({
     stores: { default: { s3: { bucket: 'recordings', region: 'eu-central-1' } } },
-    sidecar: { ports: { recorder: 9080, status: STATUS_PORT } },
+    sidecar: { ports: { recorder: 9080, status: statusPort } },
     ...values,
   });
   await install(client, manifests);
@@ -141,11 +173,19 @@ export async function openStage(values: object = {}): Promise<Stage> {
     client,
     asOperator: plane.client(kubeconfig),
     startOperator,
+    async release() {
+      const settings = path.join(folder, 'settings.yaml');
+      await writeFile(settings, JSON.stringify(rendered));
+      const args = ['operator/main.ts', 'release', '--settings', settings];
+      const process = spawnProcess({ args, env: { KUBECONFIG: kubeconfig }, ready: /released/ });
+      process.ready.catch(() => {});
+      return { exit: await process.exited, output: process.output() };
+    },
     async createNamespace() {
       namespaces += 1;
       const namespace = `case-${namespaces}`;
       await plane.createNamespace(namespace);
-      const node = startNode(client, namespace, STATUS_PORT);
+      const node = startNode(client, namespace, statusPort);
       nodes.push(node);
       return { namespace, node };
     },
@@ -154,14 +194,7 @@ export async function openStage(values: object = {}): Promise<Stage> {
       await new Promise<void>((bound) => server.listen(port, host, bound));
       return { close: () => new Promise((closed) => server.close(() => closed())) };
     },
-    async stop() {
-      await Promise.all([...operators].map((operator) => operator.stop('SIGKILL')));
-      await Promise.all(nodes.map((node) => node.stop()));
-      await controllers.stop('SIGKILL');
-      await plane.stop();
-      await tunnel.close();
-      await rm(folder, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 
