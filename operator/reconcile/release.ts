@@ -118,7 +118,9 @@ async function removeOurs({ client, settings }: ReleaseParts, kind: Resource, bu
 async function removePolicies(client: KubeClient, namespace: string | null): Promise<void> {
   const labelSelector = `${MANAGED_BY_LABEL}=${MANAGED_BY},${RESOURCE_LABEL}`;
   for (const { metadata } of await client.list(NETWORK_POLICIES, { namespace, labelSelector })) {
-    const { name, uid, namespace: at = null } = metadata;
+    const { name, uid, namespace: at = null, ownerReferences = [] } = metadata;
+    // Labels are given by anybody.
+    if (!ownerReferences.some(({ kind }) => kind === RECORDED_SERVERS.kind)) continue;
     await unlessGone(client.delete(NETWORK_POLICIES, { namespace: at, name }, { uid }));
   }
 }
