@@ -53,8 +53,12 @@ export function createWritten(nowMs: () => number): Written {
  * here: then memory tells.
  */
 function isAsWanted(wanted: object, live: Readonly<KubeObject>): boolean {
-  const { metadata: wantedMeta, ...content } = JSON.parse(JSON.stringify(wanted)) as Partial<KubeObject>;
-  const { metadata, status: _, ...liveContent } = live as Readonly<KubeObject> & { status?: unknown };
+  const { metadata: wantedMeta, ...content } = withoutEmptyLists(wanted) as Partial<KubeObject>;
+  const {
+    metadata,
+    status: _,
+    ...liveContent
+  } = withoutEmptyLists(live) as typeof live & { status?: unknown };
   const { labels = {}, annotations = {}, ownerReferences } = wantedMeta ?? {};
   return (
     wantedMeta?.name === metadata.name &&
@@ -63,6 +67,14 @@ function isAsWanted(wanted: object, live: Readonly<KubeObject>): boolean {
     isPartOf(annotations, metadata.annotations) &&
     isDeepStrictEqual(ownerReferences, metadata.ownerReferences)
   );
+}
+
+/** As JSON has it; a list that is empty is one that the API server leaves out. */
+function withoutEmptyLists(object: object): object {
+  const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
+  return JSON.parse(
+    JSON.stringify(object, (_, value: unknown) => (isEmpty(value) ? undefined : value)),
+  ) as object;
 }
 
 function isPartOf(wanted: Record<string, string>, live: Record<string, string> | undefined): boolean {
