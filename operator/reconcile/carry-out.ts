@@ -22,7 +22,7 @@ import {
 /** What stands in the cluster, in our copies, of what a plan is about. */
 export interface Standing {
   resource: Readonly<Stored<RecordedMCPServer>>;
-  /** Objects that carry our label for this resource, the wanted ones among them. */
+  /** Objects that the resource owns, and those that have the names of what it will own. */
   configMaps: readonly Readonly<KubeObject>[];
   networkPolicies: readonly Readonly<KubeObject>[];
   services: readonly Readonly<KubeObject>[];
@@ -80,10 +80,10 @@ async function changeWorld(
     );
     if (!isSet) return;
   }
-  if (!(await applyOwned(CONFIG_MAPS, plan.configMap, standing.configMaps, parts, attempt))) return;
-  if (!(await applyOwned(NETWORK_POLICIES, plan.networkPolicy, standing.networkPolicies, parts, attempt))) {
+  const own = { ...parts, resource };
+  if (!(await applyOwned(CONFIG_MAPS, plan.configMap, standing.configMaps, own, attempt))) return;
+  if (!(await applyOwned(NETWORK_POLICIES, plan.networkPolicy, standing.networkPolicies, own, attempt)))
     return;
-  }
   let isDone = true;
   for (const { name, target } of plan.services) {
     const live = standing.services.find(({ metadata }) => metadata.name === name);

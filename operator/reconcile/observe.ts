@@ -6,12 +6,13 @@ import type { Memory, Observed } from '../desired/observed.ts';
 import { isWorthALook, recorderPortOf } from '../desired/pods.ts';
 import { type Labelled, matches } from '../desired/selectors.ts';
 import type { Looks, LookTarget } from '../link/look.ts';
-import { ownedName, RESOURCE_LABEL, SERVER_LABEL } from '../naming.ts';
+import { ownedName, SERVER_LABEL } from '../naming.ts';
 import type { Settings } from '../settings.ts';
-import { nameOfKey } from '../kube/resource.ts';
+import { type KubeObject, nameOfKey } from '../kube/resource.ts';
 import type { Standing } from './carry-out.ts';
 import type { Copies } from './copies.ts';
 import type { Workloads } from './workloads.ts';
+import { isOwnedBy } from './writes.ts';
 
 /** What one decision leaves to the next, in this process only. */
 export interface Remembered {
@@ -69,8 +70,8 @@ export async function observe(
     sessionKey: parts.sessionKey(namespace, name),
     sign: (files) => parts.sign(namespace, name, files),
   };
-  const isOwned = ({ metadata }: { metadata: { name: string; labels?: Record<string, string> } }) =>
-    metadata.name === ownedName(name) || metadata.labels?.[RESOURCE_LABEL] === name;
+  const isOwned = ({ metadata }: Readonly<KubeObject>) =>
+    metadata.name === ownedName(name) || isOwnedBy(resource, metadata);
   const standing: Standing = {
     resource,
     configMaps: copies.configMaps.list(namespace).filter(isOwned),

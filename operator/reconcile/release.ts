@@ -9,12 +9,13 @@ import type { KubeClient } from '../kube/client.ts';
 import { pause, systemClock } from '../kube/clock.ts';
 import { isKubeError } from '../kube/kube-error.ts';
 import { type LeaseTimes, takeLeaseByForce } from '../kube/lease.ts';
+import { type Lease, LEASES } from '../kube/lease-record.ts';
 import { isRefusedForGone } from '../kube/namespace.ts';
 import type { KubeObject, ObjectName, Resource } from '../kube/resource.ts';
 import { clusterNames, FINALIZER, MANAGED_BY, MANAGED_BY_LABEL, RESOURCE_LABEL } from '../naming.ts';
 import type { Settings } from '../settings.ts';
 import { FOLLOWED_MS } from './admission-state.ts';
-import { isOurs } from './cluster-objects.ts';
+import { chartOwner, isOurs } from './cluster-objects.ts';
 import {
   ADMISSION_BINDINGS,
   ADMISSION_POLICIES,
@@ -75,15 +76,7 @@ export async function release(parts: ReleaseParts): Promise<string[]> {
   const removeAll = (kind: Resource, but?: string) =>
     attempt(`some ${kind.plural} are still there`, () => removeOurs(parts, kind, but));
 
-  await attempt('the operator goes on acting', () =>
-    takeLeaseByForce({
-      client,
-      lease: { namespace: settings.namespace, name: lease },
-      identity: parts.holder,
-      holdMs: HOLD_MS,
-      ...(parts.times === undefined ? {} : { times: parts.times }),
-    }),
-  );
+  await attempt('the operator goes on acting', () => stopOperators(parts, lease));
   await removeAll(ADMISSION_BINDINGS);
   await removeAll(ADMISSION_POLICIES);
   await removeAll(MUTATING_WEBHOOKS, serviceWebhook);
@@ -105,6 +98,20 @@ export async function release(parts: ReleaseParts): Promise<string[]> {
   return left;
 }
 
+/**
+ * Takes the Lease, and holds it until the operators are gone. Then it goes too, with the chart's ClusterRole, so that a new installation need
+ * not wait for its end.
+ */
+async function stopOperators({ client, settings, holder, times }: ReleaseParts, name: string): Promise<void> {
+  const lease = { namespace: settings.namespace, name };
+  const limits = { holdMs: HOLD_MS, ...(times === undefined ? {} : { times }) };
+  await takeLeaseByForce({ client, lease, identity: holder, ...limits });
+  const owner = await chartOwner(client, settings.fullname);
+  const taken = await client.get(LEASES, lease);
+  const metadata = { ...taken.metadata, ownerReferences: [owner] };
+  await client.update(LEASES, { ...taken, metadata } as Lease);
+}
+
 /** @param but the name of one to leave */
 async function removeOurs({ client, settings }: ReleaseParts, kind: Resource, but?: string): Promise<void> {
   const labelSelector = `${MANAGED_BY_LABEL}=${MANAGED_BY}`;
@@ -118,7 +125,9 @@ async function removeOurs({ client, settings }: ReleaseParts, kind: Resource, bu
 async function removePolicies(client: KubeClient, namespace: string | null): Promise<void> {
   const labelSelector = `${MANAGED_BY_LABEL}=${MANAGED_BY},${RESOURCE_LABEL}`;
   for (const { metadata } of await client.list(NETWORK_POLICIES, { namespace, labelSelector })) {
-    const { name, uid, namespace: at = null } = metadata;
+    const { name, uid, namespace: at = null, ownerReferences = [] } = metadata;
+    // Labels are given by anybody.
+    if (!ownerReferences.some(({ kind }) => kind === RECORDED_SERVERS.kind)) continue;
     await unlessGone(client.delete(NETWORK_POLICIES, { namespace: at, name }, { uid }));
   }
 }

@@ -30,18 +30,29 @@ const ROLLED: Record<string, Resource> = {
   DaemonSet: DAEMON_SETS,
 };
 
-/** Makes the one object stand as it is wanted, and no other of ours. @returns whether all of it was done */
+/** Whether an object belongs to a resource: by its owner, for labels are given by anybody. */
+export function isOwnedBy(
+  { metadata: { uid } }: StoredServer,
+  { ownerReferences = [] }: Readonly<KubeObject['metadata']>,
+): boolean {
+  return ownerReferences.some((owner) => owner.uid === uid);
+}
+
+/**
+ * Makes the one object stand as it is wanted, and no other of the resource's. What is not its own is never deleted, whatever its name.
+ * @returns whether all of it was done
+ */
 export async function applyOwned(
   kind: Resource,
   wanted: object | null,
   standing: readonly Readonly<KubeObject>[],
-  { client, written }: WriteParts,
+  { client, written, resource }: WriteParts & { resource: StoredServer },
   attempt: Attempt,
 ): Promise<boolean> {
   const object = wanted as KubeObject | null;
   for (const { metadata } of standing) {
     const { namespace = null, name, uid } = metadata;
-    if (name === object?.metadata.name) continue;
+    if (name === object?.metadata.name || !isOwnedBy(resource, metadata)) continue;
     written.forget(idOf(kind, metadata));
     const isGone = await attempt(`${kind.kind}/${name}`, () =>
       client.delete(kind, { namespace, name }, { uid }),

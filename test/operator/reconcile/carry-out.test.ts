@@ -6,6 +6,7 @@ import type { ObjectMeta } from 'kubernetes-types/meta/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { networkPolicyOf, saysTheSame } from '../../../operator/desired/network-policy.ts';
+import type { RecordedMCPServer } from '../../../operator/api/recorded-mcp-server.ts';
 import type { Workload } from '../../../operator/desired/observed.ts';
 import type { Plan } from '../../../operator/desired/plan.ts';
 import type { KubeClient } from '../../../operator/kube/client.ts';
@@ -17,6 +18,7 @@ import {
   PODS,
   RECORDED_SERVERS,
   SERVICES,
+  type Stored,
 } from '../../../operator/reconcile/kinds.ts';
 import { createWritten, type Written } from '../../../operator/reconcile/written.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
@@ -41,6 +43,7 @@ let plane: ControlPlane;
 let client: KubeClient;
 let written: Written;
 let namespace: string;
+let resource: Stored<RecordedMCPServer>;
 let count = 0;
 const going = new AbortController().signal;
 
@@ -55,7 +58,7 @@ beforeEach(async () => {
   await plane.createNamespace(namespace);
   client = plane.client();
   written = createWritten(Date.now);
-  await createServer(client, namespace, 'github');
+  resource = await createServer(client, namespace, 'github');
 });
 
 /** What stands now, read from the API server itself. */
@@ -85,7 +88,9 @@ function writes(): string[] {
 }
 
 function metadata(name = 'github-mcp-recorder') {
-  return { namespace, name, labels: LABELS };
+  const { apiVersion, kind, metadata: of } = resource;
+  const ownerReferences = [{ apiVersion, kind, name: of.name, uid: of.uid ?? '', controller: true }];
+  return { namespace, name, labels: LABELS, ownerReferences };
 }
 
 function configMap(name?: string): ConfigMap {
@@ -181,6 +186,13 @@ describe('a plan', () => {
     await carry(emptyPlan());
     const { configMaps, networkPolicies } = await standing();
     expect([...configMaps, ...networkPolicies]).toEqual([]);
+  });
+
+  it("deletes nothing that is not the resource's own, whatever name and labels it has", async () => {
+    const { ownerReferences: _, ...labelled } = metadata();
+    await client.create(NETWORK_POLICIES, { ...networkPolicy(), metadata: labelled } as never);
+    await carry(emptyPlan());
+    expect((await standing()).networkPolicies).toHaveLength(1);
   });
 
   it('takes the finalizer off last, and leaves those of others', async () => {

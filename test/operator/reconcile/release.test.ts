@@ -3,6 +3,7 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { KubeClient } from '../../../operator/kube/client.ts';
+import { LEASES } from '../../../operator/kube/lease-record.ts';
 import type { Resource } from '../../../operator/kube/resource.ts';
 import {
   ADMISSION_BINDINGS,
@@ -15,7 +16,7 @@ import {
 } from '../../../operator/reconcile/kinds.ts';
 import { HELM_IS_HERE } from '../chart/helm.ts';
 import { createDeployment, createPod, createServer, createService } from './cluster.ts';
-import { type OperatorProcess, openStage, soon, type Stage } from './stage.ts';
+import { NAMESPACE, type OperatorProcess, openStage, soon, type Stage } from './stage.ts';
 
 let stage: Stage;
 let client: KubeClient;
@@ -41,11 +42,17 @@ beforeEach(async () => {
 afterEach(async () => {
   await operator.stop('SIGKILL');
   await client.delete(RECORDED_SERVERS, at('github')).catch(() => {});
+  // As the garbage collector does after an uninstall.
+  await client.delete(LEASES, LEASE);
 });
 
+const LEASE = { namespace: NAMESPACE, name: 'mcp-recorder' };
 const at = (name: string) => ({ namespace, name });
 
 async function expectReleased(): Promise<void> {
+  const lease = await client.get(LEASES, LEASE);
+  expect(lease.spec?.holderIdentity).toMatch(/^release-/);
+  expect(lease.metadata.ownerReferences).toMatchObject([{ kind: 'ClusterRole', name: 'mcp-recorder' }]);
   const kinds: Resource[] = [MUTATING_WEBHOOKS, ADMISSION_POLICIES, ADMISSION_BINDINGS];
   for (const kind of kinds) expect(await client.list(kind)).toEqual([]);
   expect(await client.list(NETWORK_POLICIES, { namespace })).toEqual([]);
