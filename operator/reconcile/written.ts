@@ -53,7 +53,9 @@ export function createWritten(nowMs: () => number): Written {
  * here: then memory tells.
  */
 function isAsWanted(wanted: object, live: Readonly<KubeObject>): boolean {
-  const { metadata: wantedMeta, ...content } = JSON.parse(JSON.stringify(wanted)) as Partial<KubeObject>;
+  const { metadata: wantedMeta, ...content } = JSON.parse(
+    JSON.stringify(wanted, withoutEmptyList),
+  ) as Partial<KubeObject>;
   const { metadata, status: _, ...liveContent } = live as Readonly<KubeObject> & { status?: unknown };
   const { labels = {}, annotations = {}, ownerReferences } = wantedMeta ?? {};
   return (
@@ -63,6 +65,11 @@ function isAsWanted(wanted: object, live: Readonly<KubeObject>): boolean {
     isPartOf(annotations, metadata.annotations) &&
     isDeepStrictEqual(ownerReferences, metadata.ownerReferences)
   );
+}
+
+/** An empty list is wanted so that it is ours; the API server stores none. */
+function withoutEmptyList(_key: string, value: unknown): unknown {
+  return Array.isArray(value) && value.length === 0 ? undefined : value;
 }
 
 function isPartOf(wanted: Record<string, string>, live: Record<string, string> | undefined): boolean {
