@@ -74,11 +74,7 @@ async function measureSidecar(release: Release): Promise<void> {
 async function measureOperator(release: Release): Promise<void> {
   const namespace = await freshNamespace('many');
   const names = Array.from({ length: RESOURCES }, (_, index) => `server-${index}`);
-  await apply({
-    apiVersion: 'v1',
-    kind: 'List',
-    items: names.map((name) => recordedServer(namespace, name, name)),
-  });
+  await apply(names.map((name) => recordedServer(namespace, name, name)));
   await waitFor(
     `${RESOURCES} resources have a status`,
     async () => {

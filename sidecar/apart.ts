@@ -1,6 +1,6 @@
 /**
  * Owns work that is done apart, by a process that ends: what it loads (a schema language, YAML, X.509) would stay in the memory of a
- * recorder for ever, for one use (docs/adr/0007-memory-of-a-sidecar.md).
+ * recorder for ever, for one use (docs/adr/0006-memory-of-a-sidecar.md).
  * Invariant: such a process is told what it needs and nothing else: the environment of a pod holds secrets.
  */
 import { execFile } from 'node:child_process';

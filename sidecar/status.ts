@@ -12,7 +12,7 @@ import { type MadeCertificate, operatorProblem } from './certificate.ts';
 import type { Address } from './config/address.ts';
 import { listenOn } from './listen.ts';
 
-// An import would load more, and keep it (docs/adr/0007-memory-of-a-sidecar.md).
+// An import would load more, and keep it (docs/adr/0006-memory-of-a-sidecar.md).
 const { createServer } = process.getBuiltinModule('node:http');
 
 export interface Readiness {

@@ -165,7 +165,7 @@ function findingOf(pod: PodFacts, { observed, ports, closing }: ProbeInput): Fin
   if (server.port !== (relocated ? ports.server : ports.original)) return { reason: 'ConfigurationPending' };
   if (server.listens === 'none') {
     // A server that has ended in a pod that goes away listens no more.
-    return { reason: pod.terminating ? null : 'ServerNotListening' };
+    return { reason: pod.terminating ? null : 'ServerNotListening', why: `port ${server.port}` };
   }
   if (foreign.unconfirmed) return { reason: 'ConnectionUnconfirmed' };
   if (server.listens === 'loopback') return { reason: relocated ? null : 'ServerOnLoopback' };

@@ -20,7 +20,7 @@ import { listed } from './verdict.ts';
 /** The finalizer goes at the latest so long after the deletion (ms). */
 export const REMOVAL_BOUND_MS = 10 * 60_000;
 /** And at the earliest so long after it (ms): what was done just before may not have been told to us yet. */
-const TOLD_WITHIN_MS = 3_000;
+const TOLD_WITHIN_MS = 5_000;
 
 export interface Removal {
   configMap: ConfigMap | null;

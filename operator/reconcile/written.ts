@@ -53,12 +53,10 @@ export function createWritten(nowMs: () => number): Written {
  * here: then memory tells.
  */
 function isAsWanted(wanted: object, live: Readonly<KubeObject>): boolean {
-  const { metadata: wantedMeta, ...content } = withoutEmptyLists(wanted) as Partial<KubeObject>;
-  const {
-    metadata,
-    status: _,
-    ...liveContent
-  } = withoutEmptyLists(live) as typeof live & { status?: unknown };
+  const { metadata: wantedMeta, ...content } = JSON.parse(
+    JSON.stringify(wanted, withoutEmptyList),
+  ) as Partial<KubeObject>;
+  const { metadata, status: _, ...liveContent } = live as Readonly<KubeObject> & { status?: unknown };
   const { labels = {}, annotations = {}, ownerReferences } = wantedMeta ?? {};
   return (
     wantedMeta?.name === metadata.name &&
@@ -69,12 +67,9 @@ function isAsWanted(wanted: object, live: Readonly<KubeObject>): boolean {
   );
 }
 
-/** As JSON has it; a list that is empty is one that the API server leaves out. */
-function withoutEmptyLists(object: object): object {
-  const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
-  return JSON.parse(
-    JSON.stringify(object, (_, value: unknown) => (isEmpty(value) ? undefined : value)),
-  ) as object;
+/** An empty list is wanted so that it is ours; the API server stores none. */
+function withoutEmptyList(_key: string, value: unknown): unknown {
+  return Array.isArray(value) && value.length === 0 ? undefined : value;
 }
 
 function isPartOf(wanted: Record<string, string>, live: Record<string, string> | undefined): boolean {

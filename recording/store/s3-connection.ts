@@ -12,7 +12,7 @@ import { s3Failure } from './s3-failure.ts';
 import { CA_FILE_ERROR } from './s3-meanings.ts';
 import type { S3StoreOptions } from './s3-options.ts';
 
-// An import would load more, and keep it (docs/adr/0007-memory-of-a-sidecar.md).
+// An import would load more, and keep it (docs/adr/0006-memory-of-a-sidecar.md).
 const { Agent } = process.getBuiltinModule('node:http');
 const { createSecureContext, getCACertificates } = process.getBuiltinModule('node:tls');
 

@@ -12,7 +12,7 @@ import type { RefusalReason } from '../exchange/refusals.ts';
 import { refuse, refuseConnection } from './refuse.ts';
 import { RequestHandling } from './request-handling.ts';
 
-// An import would load more, and keep it (docs/adr/0007-memory-of-a-sidecar.md).
+// An import would load more, and keep it (docs/adr/0006-memory-of-a-sidecar.md).
 const { createServer } = process.getBuiltinModule('node:http');
 
 /** Request heads beyond this get 431: tokens with many groups fit, floods do not (bytes). */

@@ -92,6 +92,24 @@ onCluster('the way around the recorder', () => {
         spec: { selector: server.labels, ports: [{ port: EXTRA_PORT }] },
       },
     ]);
+    // kubectl reads what it patches; the operator, as whom this suite gets past the protection, may not read single ones.
+    const rbac = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name: 'read-owned', namespace } };
+    await apply([
+      {
+        ...rbac,
+        kind: 'Role',
+        rules: [
+          { apiGroups: [''], resources: ['configmaps'], verbs: ['get'] },
+          { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['get'] },
+        ],
+      },
+      {
+        ...rbac,
+        kind: 'RoleBinding',
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'read-owned' },
+        subjects: [{ kind: 'ServiceAccount', name: RELEASE, namespace: OPERATOR_NAMESPACE }],
+      },
+    ]);
     clients = [];
     for (const name of ['other-a', 'other-b', 'other-c']) {
       clients.push(await startClientPod(await freshNamespace(name), 'client', { app: NAME }));

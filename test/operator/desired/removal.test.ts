@@ -109,8 +109,8 @@ describe('removal', () => {
   });
 
   it('does not end in the first seconds, when what was done last may not have been told yet', () => {
-    expect(decide(emptied(deleted(opened(), NOW_MS - 2_900))).finalizer).toBe(true);
-    expect(decide(emptied(deleted(opened(), NOW_MS - 3_000))).finalizer).toBe(false);
+    expect(decide(emptied(deleted(opened(), NOW_MS - 4_900))).finalizer).toBe(true);
+    expect(decide(emptied(deleted(opened(), NOW_MS - 5_000))).finalizer).toBe(false);
   });
 
   it('ends ten minutes after the deletion whatever is left, and names it', () => {

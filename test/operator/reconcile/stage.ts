@@ -133,10 +133,18 @@ async function open(
     tunnel.backends.delete(webhookPort);
   }
 
-  async function startOperator({
-    env = {},
-    isDoomed = false,
-  }: OperatorOptions = {}): Promise<OperatorProcess> {
+  /** A port that was free may be taken by a connection of somebody's own before the process has it: then with others. */
+  async function startOperator(options: OperatorOptions = {}): Promise<OperatorProcess> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await startOnFreePorts(options);
+      } catch (error) {
+        if (tries === 3 || !String(error).includes('EADDRINUSE')) throw error;
+      }
+    }
+  }
+
+  async function startOnFreePorts({ env = {}, isDoomed = false }: OperatorOptions): Promise<OperatorProcess> {
     const [webhookPort, statusAt] = [await freePort(), await freePort()];
     const settings = path.join(folder, `settings-${webhookPort}.yaml`);
     const webhook = { ...rendered.webhook, port: webhookPort };
