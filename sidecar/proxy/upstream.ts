@@ -5,13 +5,15 @@
  * Written by hand because a general client costs more than the rest of the recording (docs/adr/0002-upstream-client.md).
  */
 import net from 'node:net';
-import tls from 'node:tls';
 import {
   createResponseParser,
   MalformedResponse,
   type ResponseEvents,
   type ResponseParser,
 } from './response-parser.ts';
+
+// An import would load more, and keep it (docs/adr/0006-memory-of-a-sidecar.md).
+const tls = process.getBuiltinModule('node:tls');
 
 export type UpstreamFailure =
   | 'upstream_unreachable'
