@@ -28,6 +28,8 @@ const NAME = 'everything';
 const OWNED = `${NAME}-mcp-recorder`;
 /** A port that nobody declared as one to leave open. */
 const EXTRA_PORT = 9999;
+/** Admits everyone to every port. */
+const OPEN_POLICY = '{"spec":{"ingress":[{}]}}';
 const FLIP_MS = 60_000;
 const HEAL_MS = 90_000;
 const AS_OPERATOR = `--as=system:serviceaccount:${OPERATOR_NAMESPACE}:${RELEASE}`;
@@ -45,6 +47,9 @@ onCluster('the way around the recorder', () => {
     await waitForCondition(namespace, NAME, 'DirectAccessBlocked', { status: 'True' }, HEAL_MS);
   const flipsTo = (status: 'False' | 'Unknown', reason: string) =>
     waitForCondition(namespace, NAME, 'DirectAccessBlocked', { status, reason: `^(${reason})$` }, FLIP_MS);
+  /** A merge patch of an object of ours, past its protection. */
+  const editAsOperator = (kind: string, patch: string) =>
+    kubectl(['patch', kind, OWNED, '-n', namespace, AS_OPERATOR, '--type=merge', '-p', patch]);
   /** When DirectAccessBlocked last changed its status. */
   const changedAt = async () =>
     conditionOf(await getRecorded(namespace, NAME), 'DirectAccessBlocked')?.lastTransitionTime ?? '';
@@ -236,17 +241,7 @@ onCluster('the way around the recorder', () => {
         deadlineMs: FLIP_MS,
       });
       const deleted = (await blocked(), await changedAt());
-      await kubectl([
-        'patch',
-        'networkpolicy',
-        OWNED,
-        '-n',
-        namespace,
-        AS_OPERATOR,
-        '--type=merge',
-        '-p',
-        '{"spec":{"ingress":[{}]}}',
-      ]);
+      await editAsOperator('networkpolicy', OPEN_POLICY);
       await waitFor('the edit was told', async () => (await changedAt()) > deleted, { deadlineMs: FLIP_MS });
       await blocked();
       expect(await open(clients[0] as ClientPod, ip, server.port)).not.toBe('connected');
@@ -259,17 +254,7 @@ onCluster('the way around the recorder', () => {
         namespace,
       );
       const changed = await changedAt();
-      await kubectl([
-        'patch',
-        'configmap',
-        OWNED,
-        '-n',
-        namespace,
-        AS_OPERATOR,
-        '--type=merge',
-        '-p',
-        '{"data":{"config.yaml":"name: mine"}}',
-      ]);
+      await editAsOperator('configmap', '{"data":{"config.yaml":"name: mine"}}');
       await waitFor('the edit was told', async () => (await changedAt()) > changed, { deadlineMs: FLIP_MS });
       await waitFor(
         'the ConfigMap is as before',
@@ -328,21 +313,10 @@ onCluster('the way around the recorder', () => {
 
     it('enforcement off while the policy comes: the dial finds it', async () => {
       const operators = (await release.operatorPods()).map(({ metadata }) => metadata.name);
-      const openPolicy = '{"spec":{"ingress":[{}]}}';
       for (const operator of operators)
         await signalContainer(OPERATOR_NAMESPACE, operator, 'operator', 'SIGSTOP');
       try {
-        await kubectl([
-          'patch',
-          'networkpolicy',
-          OWNED,
-          '-n',
-          namespace,
-          AS_OPERATOR,
-          '--type=merge',
-          '-p',
-          openPolicy,
-        ]);
+        await editAsOperator('networkpolicy', OPEN_POLICY);
         await waitFor(
           'the port is open',
           async () => (await open(clients[0] as ClientPod, ip, server.port)) === 'connected',

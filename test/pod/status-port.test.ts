@@ -4,8 +4,8 @@ import https from 'node:https';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MadeCertificate, makeCertificate, operatorProblem } from '../../sidecar/certificate.ts';
 import { formatAddress } from '../../sidecar/config/address.ts';
-import { createMetrics } from '../../sidecar/metrics.ts';
 import { createStatusServer, type StatusServer } from '../../sidecar/status.ts';
+import { idleMetrics } from '../support/idle-metrics.ts';
 import {
   askOverTls,
   type ClientCertificate,
@@ -20,19 +20,7 @@ let operator: ClientCertificate;
 let server: StatusServer;
 let inForce: string;
 
-const { registry } = createMetrics({
-  activeExchanges: () => 0,
-  activeStreams: () => 0,
-  gate: () => 'Open',
-  storeFailing: () => false,
-  spool: () => ({
-    watermarks: { appended: 0, synced: 0, acked: 0 },
-    bytes: 0,
-    sizeLimit: 0,
-    quarantined: 0,
-    lagMs: 0,
-  }),
-});
+const { registry } = idleMetrics();
 
 beforeAll(async () => {
   [made, authority, stranger] = await Promise.all([makeCertificate(), createAuthority(), createAuthority()]);

@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import { inspect } from 'node:util';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
@@ -14,6 +11,7 @@ import { freePort } from '../support/child-process.ts';
 import { startForwardProxy } from '../support/forward-proxy.ts';
 import { type Minio, startMinio } from '../support/minio.ts';
 import { type Fault, type S3Faults, s3Error, startS3Faults } from '../support/s3-faults.ts';
+import { openSilentPort } from '../support/silent-port.ts';
 import { keysOf, put, sha256Of } from './object-store-contract.ts';
 
 const SHORT = { connectMs: 300, idleMs: 300 };
@@ -341,16 +339,8 @@ describe('the way to the store', () => {
   });
 
   it('takes no connection', async () => {
-    // A stopped process whose accept queue is full: the kernel drops further SYNs.
-    const listen = `require('net').createServer().listen({port: 0, host: '127.0.0.1', backlog: 1}, function () { console.log(this.address().port) })`;
-    const child = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const fillers: Socket[] = [];
+    const { port, close } = await openSilentPort();
     try {
-      const [line] = (await once(child.stdout, 'data')) as [Buffer];
-      const port = Number(line.toString());
-      child.kill('SIGSTOP');
-      for (let n = 0; n < 8; n += 1) fillers.push(connect(port, '127.0.0.1').on('error', () => {}));
-      await once(fillers[0] as Socket, 'connect');
       const started = performance.now();
       await rejects(put(storeWith({ endpoint: `http://127.0.0.1:${port}` }, SHORT), 'key', BYTES), {
         code: 'unreachable',
@@ -358,8 +348,7 @@ describe('the way to the store', () => {
       });
       expect(performance.now() - started).toBeLessThan(2_000);
     } finally {
-      for (const filler of fillers) filler.destroy();
-      child.kill('SIGKILL');
+      close();
     }
   });
 

@@ -2,25 +2,13 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatAddress } from '../../sidecar/config/address.ts';
-import { createMetrics } from '../../sidecar/metrics.ts';
 import { createStatusServer, type Readiness, type StatusServer } from '../../sidecar/status.ts';
+import { idleMetrics } from '../support/idle-metrics.ts';
 
 let server: StatusServer;
 let readiness: Readiness;
 let status: () => object;
-const { registry } = createMetrics({
-  activeExchanges: () => 7,
-  activeStreams: () => 0,
-  gate: () => 'Open',
-  storeFailing: () => false,
-  spool: () => ({
-    watermarks: { appended: 0, synced: 0, acked: 0 },
-    bytes: 0,
-    sizeLimit: 0,
-    quarantined: 0,
-    lagMs: 0,
-  }),
-});
+const { registry } = idleMetrics(7);
 
 beforeEach(async () => {
   readiness = { ready: true, reasons: [] };

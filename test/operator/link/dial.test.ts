@@ -1,12 +1,12 @@
 /**
  * An attempt to pass a recorder by tells what the network said, and never more.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import { dial } from '../../../operator/link/dial.ts';
 import { freePort } from '../../support/child-process.ts';
+import { openSilentPort } from '../../support/silent-port.ts';
 
 it('says connected when a server takes the connection, and leaves it at once without a byte', async () => {
   const server = createServer();
@@ -28,22 +28,13 @@ it('says refused where nothing listens', async () => {
 });
 
 it('says timeout when the network is silent, after the time that it was given', async () => {
-  // A stopped process whose accept queue is full: the kernel drops further SYNs, as a policy drops them.
-  const listen = `require('net').createServer().listen({port: 0, host: '127.0.0.1', backlog: 1}, function () { console.log(this.address().port) })`;
-  const child = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const fillers: Socket[] = [];
+  const { port, close } = await openSilentPort();
   try {
-    const [line] = (await once(child.stdout, 'data')) as [Buffer];
-    const port = Number(line.toString());
-    child.kill('SIGSTOP');
-    for (let n = 0; n < 8; n += 1) fillers.push(connect(port, '127.0.0.1').on('error', () => {}));
-    await once(fillers[0] as Socket, 'connect');
     const startedMs = performance.now();
     expect(await dial('127.0.0.1', port, 300)).toBe('timeout');
     expect(performance.now() - startedMs).toBeLessThan(1_000);
   } finally {
-    for (const filler of fillers) filler.destroy();
-    child.kill('SIGKILL');
+    close();
   }
 });
 
