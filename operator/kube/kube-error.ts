@@ -92,6 +92,18 @@ export function isKubeError(error: unknown, ...reasons: (ApiReason | LocalReason
   return error instanceof KubeError && (reasons.length === 0 || reasons.includes(error.reason as ApiReason));
 }
 
+/** Waits for a change. That the API said one of these things of it is no failure. @throws whatever else went wrong */
+export async function ignoring(
+  change: Promise<unknown>,
+  ...reasons: [ApiReason, ...ApiReason[]]
+): Promise<void> {
+  try {
+    await change;
+  } catch (error) {
+    if (!isKubeError(error, ...reasons)) throw error;
+  }
+}
+
 /** A resource version that the server no longer knows, or a list that took too long: only a fresh list helps. */
 export function isExpired(error: unknown): boolean {
   return error instanceof KubeError && (error.status === 410 || isKubeError(error, 'Gone', 'Expired'));

@@ -9,7 +9,7 @@ import { admissionPolicies } from '../desired/admission-policies.ts';
 import { webhookConfigurations } from '../desired/webhook-configurations.ts';
 import type { Identity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { isKubeError } from '../kube/kube-error.ts';
+import { ignoring } from '../kube/kube-error.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, keyOf, type OwnerReference, type Resource } from '../kube/resource.ts';
 import { clusterNames } from '../naming.ts';
@@ -93,7 +93,11 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
       if (names.has(name) || !isOurs(name, settings.fullname)) continue;
       signal.throwIfAborted();
       written.forget(`${kind} ${name}`);
-      await remove(client, copy.resource, name, uid);
+      await ignoring(
+        client.delete(copy.resource, { namespace: null, name }, { uid }),
+        'NotFound',
+        'Conflict',
+      );
       log.info({ kind, name }, 'removed what is no longer wanted');
     }
   }
@@ -154,17 +158,4 @@ export function isOurs(name: string, fullname: string): boolean {
   const first = podWebhooks(0).slice(0, -1);
   const isPodWebhook = name.startsWith(first) && /^\d+$/.test(name.slice(first.length));
   return isPodWebhook || Object.values(others).includes(name);
-}
-
-async function remove(
-  client: KubeClient,
-  kind: Resource,
-  name: string,
-  uid: string | undefined,
-): Promise<void> {
-  try {
-    await client.delete(kind, { namespace: null, name }, { uid });
-  } catch (error) {
-    if (!isKubeError(error, 'NotFound', 'Conflict')) throw error;
-  }
 }

@@ -6,7 +6,7 @@
 import type { Service } from 'kubernetes-types/core/v1';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { isKubeError } from '../kube/kube-error.ts';
+import { ignoring } from '../kube/kube-error.ts';
 import { ORIGINAL_PORTS_ANNOTATION, TARGET_ANNOTATION } from '../naming.ts';
 import type { Settings } from '../settings.ts';
 import { retarget } from '../webhook/services/retarget.ts';
@@ -18,18 +18,6 @@ export async function sentServices(client: KubeClient, namespace: string | null)
   return services.filter(({ metadata: { annotations = {} } }) =>
     [TARGET_ANNOTATION, ORIGINAL_PORTS_ANNOTATION].some((name) => annotations[name] !== undefined),
   );
-}
-
-/** Asks the webhook, if it is there, to lead a Service back. */
-export async function askWebhook({ metadata }: Stored<Service>, client: KubeClient): Promise<void> {
-  const { namespace = '', name, uid = '' } = metadata;
-  const annotations = { [TARGET_ANNOTATION]: 'server' };
-  const touched = { namespace, name, uid, annotations };
-  try {
-    await client.apply(SERVICES, { apiVersion: 'v1', kind: 'Service', metadata: touched });
-  } catch (error) {
-    if (!isKubeError(error, 'NotFound', 'Conflict')) throw error;
-  }
 }
 
 /** Puts back what the webhook did not, and takes our annotations off. @param resources of all namespaces */
@@ -50,11 +38,7 @@ export async function leadBack(
     metadata: { resourceVersion, annotations },
     ...(isBack ? {} : { spec: { ports: back.spec?.ports } }),
   };
-  try {
-    await client.patch(SERVICES, { namespace, name }, change);
-  } catch (error) {
-    if (!isKubeError(error, 'NotFound')) throw error;
-  }
+  await ignoring(client.patch(SERVICES, { namespace, name }, change), 'NotFound');
 }
 
 /** The server's port behind a Service, where all resources of its namespace agree. What was kept beside the port comes first anyway. */

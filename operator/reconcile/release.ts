@@ -5,13 +5,14 @@
  */
 import type { Logger } from 'pino';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
+import { timeOf } from '../desired/conditions.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { pause, systemClock } from '../kube/clock.ts';
-import { isKubeError } from '../kube/kube-error.ts';
+import { ignoring, isKubeError } from '../kube/kube-error.ts';
 import { type LeaseTimes, takeLeaseByForce } from '../kube/lease.ts';
 import { type Lease, LEASES } from '../kube/lease-record.ts';
 import { isRefusedForGone } from '../kube/namespace.ts';
-import type { KubeObject, ObjectName, Resource } from '../kube/resource.ts';
+import type { KubeObject, Resource } from '../kube/resource.ts';
 import { clusterNames, FINALIZER, MANAGED_BY, MANAGED_BY_LABEL, RESOURCE_LABEL } from '../naming.ts';
 import type { Settings } from '../settings.ts';
 import { FOLLOWED_MS } from './admission-state.ts';
@@ -24,7 +25,8 @@ import {
   RECORDED_SERVERS,
   type Stored,
 } from './kinds.ts';
-import { askWebhook, leadBack, sentServices } from './release-services.ts';
+import { leadBack, sentServices } from './release-services.ts';
+import { setFinalizer, setTarget } from './writes.ts';
 
 export interface ReleaseParts {
   client: KubeClient;
@@ -84,7 +86,10 @@ export async function release(parts: ReleaseParts): Promise<string[]> {
     removePolicies(client, namespace),
   );
   await everywhere('some Services still lead to the recorder', async (namespace) => {
-    for (const service of await sentServices(client, namespace)) await askWebhook(service, client);
+    for (const service of await sentServices(client, namespace)) {
+      // By the webhook, if it is there.
+      await ignoring(setTarget(service, 'server', client), 'NotFound', 'Conflict');
+    }
   });
   await removeAll(MUTATING_WEBHOOKS);
   await pause(systemClock, FOLLOWED_MS, new AbortController().signal);
@@ -118,7 +123,7 @@ async function removeOurs({ client, settings }: ReleaseParts, kind: Resource, bu
   for (const { metadata } of await client.list(kind, { labelSelector })) {
     const { name, uid } = metadata;
     if (name === but || !isOurs(name, settings.fullname)) continue;
-    await unlessGone(client.delete(kind, { namespace: null, name }, { uid }));
+    await ignoring(client.delete(kind, { namespace: null, name }, { uid }), 'NotFound');
   }
 }
 
@@ -128,7 +133,7 @@ async function removePolicies(client: KubeClient, namespace: string | null): Pro
     const { name, uid, namespace: at = null, ownerReferences = [] } = metadata;
     // Labels are given by anybody.
     if (!ownerReferences.some(({ kind }) => kind === RECORDED_SERVERS.kind)) continue;
-    await unlessGone(client.delete(NETWORK_POLICIES, { namespace: at, name }, { uid }));
+    await ignoring(client.delete(NETWORK_POLICIES, { namespace: at, name }, { uid }), 'NotFound');
   }
 }
 
@@ -136,16 +141,11 @@ async function removePolicies(client: KubeClient, namespace: string | null): Pro
 async function letGo({ client, now }: ReleaseParts, namespace: string | null): Promise<void> {
   for (const resource of await listServers(client, namespace)) {
     const { namespace: at = null, name, finalizers = [] } = resource.metadata;
-    await unlessGone(client.applyStatus(RECORDED_SERVERS, released(resource, now())));
-    if (finalizers.includes(FINALIZER)) await unlessGone(takeFinalizerOff(client, { namespace: at, name }));
+    await ignoring(client.applyStatus(RECORDED_SERVERS, released(resource, now())), 'NotFound');
+    if (!finalizers.includes(FINALIZER)) continue;
+    const live = await client.find(RECORDED_SERVERS, { namespace: at, name });
+    if (live !== null) await setFinalizer(false, live, client);
   }
-}
-
-async function takeFinalizerOff(client: KubeClient, at: ObjectName): Promise<void> {
-  const { metadata } = await client.get(RECORDED_SERVERS, at);
-  const { finalizers = [], resourceVersion } = metadata;
-  const others = finalizers.filter((finalizer) => finalizer !== FINALIZER);
-  await client.patch(RECORDED_SERVERS, at, { metadata: { finalizers: others, resourceVersion } });
 }
 
 /** The resource with the status of one that nobody looks after: what was said of it before is no longer known. */
@@ -158,7 +158,7 @@ function released({ apiVersion, kind, metadata, status }: Stored<RecordedMCPServ
     reason: 'OperatorUninstalled',
     message:
       'The operator was uninstalled. Pods that have a recorder go on recording until they are made anew.',
-    lastTransitionTime: `${now.toISOString().slice(0, 19)}Z`,
+    lastTransitionTime: timeOf(now.getTime()),
   }));
   return { apiVersion, kind, metadata: { namespace, name, uid }, status: { conditions } } as KubeObject;
 }
@@ -173,13 +173,5 @@ async function listServers(
   } catch (error) {
     if (isKubeError(error, 'NotFound')) return [];
     throw error;
-  }
-}
-
-async function unlessGone(change: Promise<unknown>): Promise<void> {
-  try {
-    await change;
-  } catch (error) {
-    if (!isKubeError(error, 'NotFound')) throw error;
   }
 }

@@ -8,7 +8,7 @@ import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import type { Workload } from '../desired/observed.ts';
 import type { Plan } from '../desired/plan.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { isKubeError } from '../kube/kube-error.ts';
+import { ignoring, isKubeError } from '../kube/kube-error.ts';
 import type { KubeObject, Resource } from '../kube/resource.ts';
 import { FINALIZER, RESTART_ANNOTATION, TARGET_ANNOTATION } from '../naming.ts';
 import { DAEMON_SETS, DEPLOYMENTS, RECORDED_SERVERS, SERVICES, STATEFUL_SETS, type Stored } from './kinds.ts';
@@ -165,11 +165,7 @@ export async function setFinalizer(
   if (isWanted && deletionTimestamp !== undefined) return;
   const others = finalizers.filter((finalizer) => finalizer !== FINALIZER);
   const change = { resourceVersion, finalizers: isWanted ? [...others, FINALIZER] : others };
-  try {
-    await client.patch(RECORDED_SERVERS, { namespace, name }, { metadata: change });
-  } catch (error) {
-    if (!isKubeError(error, 'NotFound')) throw error;
-  }
+  await ignoring(client.patch(RECORDED_SERVERS, { namespace, name }, { metadata: change }), 'NotFound');
 }
 
 /** What the write was about is no longer there, or another has its name: the next decision will not be about it. */
