@@ -5,8 +5,9 @@
  */
 import type { Pod, Service } from 'kubernetes-types/core/v1';
 import type { RecordedMCPServer } from '../../api/recorded-mcp-server.ts';
+import { recorderPortOf } from '../../desired/pods.ts';
 import { byAge, matches, overlaps } from '../../desired/selectors.ts';
-import { PORT_NAMES, SERVER_LABEL, SIDECAR_CONTAINER, TARGET_ANNOTATION } from '../../naming.ts';
+import { SERVER_LABEL, TARGET_ANNOTATION } from '../../naming.ts';
 import type { Settings } from '../../settings.ts';
 import { findServerPort } from '../inject/server-container.ts';
 import type { Retargeting, Target } from './retarget.ts';
@@ -63,12 +64,8 @@ function serverPortOf(resource: RecordedMCPServer, pods: readonly Pod[]): number
 
 /** Ports of recorders as they run, which may be older than the settings. */
 function recorderPortsOf(pods: readonly Pod[]): number[] {
-  const recorded = pods.filter(({ metadata }) => metadata?.labels?.[SERVER_LABEL] !== undefined);
-  return recorded.flatMap(({ spec }) =>
-    (spec?.initContainers ?? [])
-      .filter(({ name }) => name === SIDECAR_CONTAINER)
-      .flatMap(({ ports = [] }) => ports)
-      .filter(({ name }) => name !== PORT_NAMES.status)
-      .map(({ containerPort }) => containerPort),
-  );
+  return pods
+    .filter(({ metadata }) => metadata?.labels?.[SERVER_LABEL] !== undefined)
+    .map(recorderPortOf)
+    .filter((port) => port !== null);
 }
