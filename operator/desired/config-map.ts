@@ -26,7 +26,7 @@ function configMapWith(resource: RecordedMCPServer, data: Record<string, string>
 }
 
 /** What recorders that run on this ConfigMap give as the digest of their configuration; null without one. */
-export function digestOf({ metadata }: RecordedMCPServer, configMap: ConfigMap | null): string | null {
+export function configMapDigest({ metadata }: RecordedMCPServer, configMap: ConfigMap | null): string | null {
   if (configMap === null) return null;
   return configurationDigest(metadata.namespace ?? '', metadata.name ?? '', configMap.data ?? {});
 }

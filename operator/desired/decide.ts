@@ -5,7 +5,7 @@
  */
 import { adopt } from './adoption.ts';
 import { enforcedSince, eventsOf } from './conditions.ts';
-import { digestOf } from './config-map.ts';
+import { configMapDigest } from './config-map.ts';
 import { PROXIES_FOLLOW_MS } from './enforcement.ts';
 import { keptPolicy } from './network-policy.ts';
 import { notesOf } from './notes.ts';
@@ -54,7 +54,7 @@ function decideRecording(situation: Situation): Plan {
     status: statusOf(situation, verdicts, {
       phase,
       enforcedSince: enforcedSince(resource, verdicts.Enforced, nowMs),
-      digest: digestOf(resource, adoption.configMap),
+      digest: configMapDigest(resource, adoption.configMap),
       notes: notesOf(situation, adoption),
     }),
     finalizer: true,
@@ -84,7 +84,7 @@ function decideRemoval(situation: Situation): Plan {
     status: statusOf(situation, verdicts, {
       phase: 'Removing',
       enforcedSince: null,
-      digest: digestOf(resource, removal.configMap),
+      digest: configMapDigest(resource, removal.configMap),
       notes: [],
     }),
     finalizer: !removal.done,

@@ -12,6 +12,7 @@ import type { LabelSelector } from 'kubernetes-types/meta/v1';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import { SERVER_LABEL } from '../naming.ts';
 import type { Settings } from '../settings.ts';
+import { canonicalJson } from './canonical-json.ts';
 import { ownedMetadata } from './owned.ts';
 
 export interface Openings {
@@ -81,7 +82,7 @@ function tcp(port: number): { protocol: string; port: number } {
 
 /** Whether two policies say the same, one of them as the API server gives it back: with its defaults, without what is empty. */
 export function saysTheSame(wanted: NetworkPolicy, standing: NetworkPolicy): boolean {
-  return JSON.stringify(normal(wanted.spec)) === JSON.stringify(normal(standing.spec));
+  return canonicalJson(normal(wanted.spec)) === canonicalJson(normal(standing.spec));
 }
 
 function normal(spec: NetworkPolicySpec | undefined): unknown {
@@ -91,7 +92,7 @@ function normal(spec: NetworkPolicySpec | undefined): unknown {
       from,
       ports: ports.map(({ protocol = 'TCP', ...rest }) => ({ protocol, ...rest })),
     }));
-  return canonical({
+  return withoutEmptyParts({
     podSelector,
     ingress: rules(ingress),
     egress,
@@ -99,14 +100,12 @@ function normal(spec: NetworkPolicySpec | undefined): unknown {
   });
 }
 
-/** Keys sorted; empty lists and mappings within selectors left out, as they mean the same. */
-function canonical(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(canonical);
+/** Empty lists and mappings within selectors left out, as they mean the same. */
+function withoutEmptyParts(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutEmptyParts);
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value)
-    .filter(([key, part]) => !(SELECTOR_PARTS.has(key) && isEmpty(part)))
-    .map(([key, part]) => [key, canonical(part)] as const);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+  const entries = Object.entries(value).filter(([key, part]) => !(SELECTOR_PARTS.has(key) && isEmpty(part)));
+  return Object.fromEntries(entries.map(([key, part]) => [key, withoutEmptyParts(part)]));
 }
 
 /** Left out or empty, these mean the same; an empty `podSelector` or `namespaceSelector` of a peer does not. */

@@ -3,7 +3,7 @@
  * Invariant: `Ready` is `True` only when every other condition is as it should be, and its reason is the one that tells most.
  */
 import type { Adoption } from './adoption.ts';
-import { digestOf, isSigned } from './config-map.ts';
+import { configMapDigest, isSigned } from './config-map.ts';
 import { firstTrouble, type Verdicts } from './conditions.ts';
 import { configurationTrouble } from './configuration-state.ts';
 import { describeStore, type Refusal } from './floors.ts';
@@ -61,7 +61,7 @@ function ready(situation: Situation, adoption: Adoption, others: Omit<Verdicts, 
         'AdmissionNotReady',
         'Admission does not ask the operator about these pods yet.',
       );
-  const digest = digestOf(observed.resource, adoption.configMap);
+  const digest = configMapDigest(observed.resource, adoption.configMap);
   const configuration = configurationTrouble(pods, digest, observed.nowMs);
   const trouble =
     said[0] ??
