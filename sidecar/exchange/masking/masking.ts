@@ -1,0 +1,35 @@
+/**
+ * Owns the questions that the proxy puts to masking.
+ * Invariant: a text in which nothing is found comes back as the same string; otherwise only what was found differs.
+ */
+import type { Masked } from '@mcp-recorder/recording/format/line';
+
+export interface MaskedText {
+  text: string;
+  /** Counts per rule; null when nothing was found. */
+  masked: Masked[] | null;
+  /** The text took longer than the bound: `text` is "" and none of it may be shown. */
+  exceeded: boolean;
+}
+
+/** The masking rules of one direction: those for the record, or those for the wire. */
+export interface Masker {
+  /**
+   * A whole body, event data or line of a body: a JSON text is masked on its decoded strings, by keys and by paths, any other text as it stands
+   * (and a form, RFC 1866 8.2.1, on its decoded values).
+   */
+  content(text: string): MaskedText;
+  /** A name, id, header value or claim: no JSON, no keys. */
+  value(text: string): MaskedText;
+  /** The value of a member of that name: of a header or query parameter. `keys` apply to the name. */
+  member(name: string, value: string): MaskedText;
+  /** Bytes that are no UTF-8; null when nothing was found. */
+  bytes(bytes: Buffer): { bytes: Buffer; masked: Masked[] } | null;
+}
+
+export interface Masking {
+  /** Rules on Record and Both; null when there are none. */
+  readonly record: Masker | null;
+  /** Rules on Wire and Both; null when there are none. */
+  readonly wire: Masker | null;
+}
