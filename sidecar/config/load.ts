@@ -210,17 +210,17 @@ function parseFile(file: string, text: string): ParsedFile {
     });
     throw new ConfigurationError(file, problems);
   }
-  return {
-    content: document.contents === null ? {} : document.toJS(),
-    lineOf(keys) {
-      const parent = document.getIn(keys.slice(0, -1), true);
-      const key = keys.at(-1);
-      const pair = isMap(parent)
-        ? parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key))
-        : undefined;
-      const node = isSeq(parent) ? parent.items[Number(key)] : pair?.key;
-      const at = isNode(node) ? node.range : null;
-      return at == null ? null : lines.linePos(at[0]).line;
-    },
+  const lineOf = (keys: KeyPath): number | null => {
+    if (keys.length === 0) return null;
+    const parent = document.getIn(keys.slice(0, -1), true);
+    const key = keys.at(-1);
+    const pair = isMap(parent)
+      ? parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key))
+      : undefined;
+    const node = isSeq(parent) ? parent.items[Number(key)] : pair?.key;
+    const at = isNode(node) ? node.range : null;
+    // What is missing is told where it is missing from.
+    return at == null ? lineOf(keys.slice(0, -1)) : lines.linePos(at[0]).line;
   };
+  return { content: document.contents === null ? {} : document.toJS(), lineOf };
 }
