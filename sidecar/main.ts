@@ -18,6 +18,7 @@ import { createSessionNamer } from './exchange/session.ts';
 import { createGaps } from './gaps.ts';
 import { createGate, type GateState } from './gate.ts';
 import { ackPolicy, logGate, readiness } from './gate-meaning.ts';
+import { loadPolicy } from './load-policy.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
@@ -77,6 +78,8 @@ export async function startRecorder(
   let inForce = configuration;
   const { pod } = parts;
   const log = parts.log ?? pino({ level: configuration.log.level }, pino.destination(2));
+  // Before anything else: what is wrong with it keeps the recorder from starting.
+  const policy = parts.policy ?? (await loadPolicy(configuration));
   const { tls } = configuration.status;
   const certificate = tls === undefined ? null : await makeCertificate();
   const clock = createClock();
@@ -96,6 +99,8 @@ export async function startRecorder(
     gate: () => gate.current.state,
     spool: () => spool.status(),
     storeFailing: () => (recording.watch?.health(0).cause ?? null) !== null,
+    issuers: () => context.policy.identity.issuers,
+    credentialFailing: () => (context.policy.credential?.problem ?? null) !== null,
   });
   const gaps = createGaps(report.now, metrics.exchangeUnrecorded);
   gaps.allowed = configuration.recording.onFailure === 'Open';
@@ -127,6 +132,7 @@ export async function startRecorder(
     warn: (message, fields) => log.warn(fields, message),
     newId,
     maxRequestBytes: configuration.recording.maxRequestBytes,
+    policy,
     principalJson: encodePrincipal(ANONYMOUS),
     principalKey: 'anonymous',
     draining: false,
@@ -173,7 +179,8 @@ export async function startRecorder(
       uploads: recording.uploads(),
       unrecorded: gaps.allowed || gaps.total > 0 ? gaps.total : null,
       draining: context.draining,
-      reload: pod?.reload() ?? null,
+      reload: parts.reload?.() ?? null,
+      policy: context.policy,
     });
   const status = await createStatusServer({
     listen: configuration.status.listen,
