@@ -10,11 +10,13 @@ import path from 'node:path';
 const MOST_MS = 60_000;
 const MOST_BYTES = 4 * 1024 * 1024;
 
+export type Work = 'certificate-maker' | 'config/reader' | 'credential/fetch-token';
+
 /**
  * Runs a module of this folder with `input` as its standard input; gives its standard output.
  * @throws Error when no process can be started, or when it fails; the error holds neither input nor output
  */
-export function runApart(work: 'certificate-maker' | 'config/reader', input: string): Promise<string> {
+export function runApart(work: Work, input: string): Promise<string> {
   const file = path.join(import.meta.dirname, work + path.extname(import.meta.filename));
   return new Promise((resolve, reject) => {
     const options = { env: {}, timeout: MOST_MS, maxBuffer: MOST_BYTES };
