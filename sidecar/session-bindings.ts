@@ -3,6 +3,7 @@
  * Invariant: a session belongs to one caller at a time, over restarts too; memory and file are bounded. The file is written behind: the
  * last moments before a power loss may be missing, and these sessions then belong to who comes with them first.
  */
+import path from 'node:path';
 import type { Caller } from './exchange/caller.ts';
 import {
   type Binding,
@@ -51,11 +52,13 @@ export async function openSessionBindings(options: SessionBindingsOptions): Prom
   const table = createBindingTable(atLeast);
   const file = directory === null ? null : sessionBindingsPath(directory);
   const capacity = ROOM * 4 * atLeast;
-  if (file !== null && (await files.list(directory as string)).includes('session-bindings')) {
-    await files.read(file).then(
-      (bytes) => readRecords(bytes, table),
-      (error: unknown) => onProblem(`the session bindings in ${file} can't be read: ${String(error)}`),
-    );
+  if (file !== null) {
+    try {
+      const names = await files.list(path.dirname(file));
+      if (names.includes(path.basename(file))) readRecords(await files.read(file), table);
+    } catch (error) {
+      onProblem(`the session bindings in ${file} can't be read: ${String(error)}`);
+    }
   }
   /** The open file, and how many records are in it; null until there is something to note. */
   let open: { fd: number; records: number } | null = null;

@@ -17,15 +17,11 @@ import type { Upstream } from './upstream.ts';
 /** What the proxy counts. */
 export type ProxyMetrics = Pick<
   Metrics,
-  | 'exchangeEnded'
-  | 'operationEnded'
-  | 'denied'
-  | 'endpointAlarm'
-  | 'masked'
-  | 'withheld'
-  | 'decided'
-  | 'ruleFailed'
->;
+  'exchangeEnded' | 'operationEnded' | 'denied' | 'endpointAlarm' | 'decided' | 'masked' | 'withheld'
+> & {
+  /** @param message why, without anything of the request */
+  ruleFailed(rule: string | null, message: string): void;
+};
 
 export interface ProxyContext {
   readonly spool: Spool;
@@ -43,7 +39,7 @@ export interface ProxyContext {
   readonly newId: () => string;
   /** May change; a request is held to what it found when it came. */
   maxRequestBytes: number;
-  /** Exchanged whole for another; a request is judged by the one that it found when its head came. */
+  /** May be exchanged; a request is judged by the one that it found when its head came. */
   policy: Policy;
   readonly bindings: SessionBindings;
   /** True from the moment the recorder is asked to stop. */
