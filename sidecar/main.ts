@@ -18,7 +18,7 @@ import { createSessionNamer } from './exchange/session.ts';
 import { createGaps } from './gaps.ts';
 import { createGate, type GateState } from './gate.ts';
 import { ackPolicy, logGate, readiness } from './gate-meaning.ts';
-import { loadPolicy } from './load-policy.ts';
+import { closePolicy, loadPolicy } from './load-policy.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
@@ -39,11 +39,13 @@ export interface Recorder {
   /** Lines of the recording so far. */
   readonly lines: number;
   /**
-   * Takes over of another configuration what can be taken over while it runs, and states that in the recording.
+   * Takes over of another configuration what can be taken over while it runs, and states that in the recording. Requests that have begun are
+   * judged to their end by what they found.
    * @param signedBy whose signature it bears, as `config` lines give it
    * @returns the keys that keep their value until a restart
+   * @throws Error when its rules or its masking can't be compiled; nothing has changed then
    */
-  reconfigure(wanted: Configuration, signedBy: string): string[];
+  reconfigure(wanted: Configuration, signedBy: string | null): Promise<string[]>;
   /** States in the recording that a configuration was delivered and not taken. @param digest what it would have had */
   refuseConfiguration(digest: string, signedBy: string | null): void;
   /**
@@ -76,10 +78,11 @@ export async function startRecorder(
   parts: RecorderParts = {},
 ): Promise<Recorder> {
   let inForce = configuration;
+  let reconfigured: Promise<unknown> = Promise.resolve();
   const { pod } = parts;
   const log = parts.log ?? pino({ level: configuration.log.level }, pino.destination(2));
   // Before anything else: what is wrong with it keeps the recorder from starting.
-  const policy = parts.policy ?? (await loadPolicy(configuration));
+  const policy = parts.policy ?? (await loadPolicy(configuration, log));
   const { tls } = configuration.status;
   const certificate = tls === undefined ? null : await makeCertificate();
   const clock = createClock();
@@ -140,6 +143,7 @@ export async function startRecorder(
 
   async function abandonStart(error: unknown): Promise<never> {
     context.upstream.close();
+    closePolicy(context.policy, null);
     await spool.drain(AbortSignal.abort());
     await recording.close();
     throw error;
@@ -168,6 +172,7 @@ export async function startRecorder(
     },
     async close() {
       context.upstream.close();
+      closePolicy(context.policy, null);
       await recording.close();
     },
   });
@@ -254,10 +259,17 @@ export async function startRecorder(
     for (const { method, outcome } of settled) context.metrics.operationEnded(method, outcome);
   }
 
-  function reconfigure(wanted: Configuration, signedBy: string): string[] {
-    const { next, restartNeeded } = changeOf(inForce, wanted);
+  async function takeOver(wanted: Configuration, signedBy: string | null): Promise<string[]> {
+    const { next, restartNeeded } = changeOf(inForce, wanted, pod !== undefined);
+    const { policy: replaced } = context;
+    const policy =
+      parts.policy ?? (await loadPolicy(next, log, { configuration: inForce, policy: replaced }));
+    // From here on at once: what is judged by the one or by the other is told apart by the line of the recording.
     const { digest: before, recording: old } = inForce;
     inForce = next;
+    context.policy = policy;
+    closePolicy(replaced, policy);
+    if (policy.rules !== replaced.rules) report.rulesChanged();
     if (next.digest !== before) {
       const config = { kind: 'configuration', before, after: next.digest, signed_by: signedBy } as const;
       appendUncarried([encodeTail({ type: 'config', config })], next.digest);
@@ -271,6 +283,13 @@ export async function startRecorder(
     applyAckPolicy();
     cutUnrecorded();
     return restartNeeded;
+  }
+
+  /** One after the other: each begins where the one before has ended. */
+  function reconfigure(wanted: Configuration, signedBy: string | null): Promise<string[]> {
+    const done = reconfigured.then(() => takeOver(wanted, signedBy));
+    reconfigured = done.catch(() => {});
+    return done;
   }
 
   function refuseConfiguration(digest: string, signedBy: string | null): void {

@@ -65,8 +65,7 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
   const counts = { exchanges: 0, operations: 0, segments: 0 };
   let lastUpload: { key: string; time: string } | null = null;
   let lastError: { message: string; hint: string; time: string } | null = null;
-  const ruleErrors = new Map<string, number>();
-  let lastRuleError: { rule: string | null; message: string; time: string } | null = null;
+  const ruleErrors = new Map<string, { rule: string; count: number; last_at: string; problem: string }>();
   const logged = new Map<string, { atMs: number; repeated: number }>();
   const now = (): string => timeOf(Date.now());
 
@@ -98,8 +97,8 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
       },
       ruleFailed(rule, message) {
         const name = rule ?? '';
-        ruleErrors.set(name, (ruleErrors.get(name) ?? 0) + 1);
-        lastRuleError = { rule, message, time: now() };
+        const count = (ruleErrors.get(name)?.count ?? 0) + 1;
+        ruleErrors.set(name, { rule: name, count, last_at: now(), problem: message });
         metrics.ruleFailed(rule);
       },
       denied: metrics.denied,
@@ -108,10 +107,7 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
       masked: metrics.masked,
       withheld: metrics.withheld,
     }),
-    rulesChanged() {
-      ruleErrors.clear();
-      lastRuleError = null;
-    },
+    rulesChanged: () => ruleErrors.clear(),
     status({ gate, spool, watch, uploads, unrecorded, draining, reload, policy }) {
       const { server, name, digest, storage, recording, auth } = inForce();
       return {
@@ -153,7 +149,7 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
           last_problem: spool.lastProblem,
         },
         auth: { mode: auth.mode, issuers: policy.identity.issuers.map(issuerStatus) },
-        rules: { errors: Object.fromEntries(ruleErrors), last_error: lastRuleError },
+        rules: { errors: [...ruleErrors.values()] },
         credential: policy.credential === null ? null : { problem: policy.credential.problem },
         recorded: counts,
         last_upload: lastUpload,

@@ -20,18 +20,30 @@ interface ParsedFile {
   lineOf(path: KeyPath): number | null;
 }
 
-/**
- * Reads the configuration. Relative paths count from the file's directory, those of flags from the working directory.
- * @param from.text the file's content, from who has read it already
- * @param from.environment only tells where the state of this user goes
- * @throws ConfigurationError with every problem found
- */
-export function loadConfiguration(from: {
+/** Where a configuration comes from. */
+export interface ConfigurationSource {
   file?: string | undefined;
+  /** The file's content, from who has read it already. */
   text?: string;
   flags?: ConfigurationFlags;
+  /** Only tells where the state of this user goes. */
   environment?: Readonly<Record<string, string | undefined>>;
-}): Configuration {
+}
+
+/**
+ * Reads the configuration. Relative paths count from the file's directory, those of flags from the working directory.
+ * @throws ConfigurationError with every problem found
+ */
+export function loadConfiguration(from: ConfigurationSource): Configuration {
+  return readConfiguration(from).configuration;
+}
+
+/** As `loadConfiguration`, with the way back from a key to its line, for who finds more. */
+export function readConfiguration(from: ConfigurationSource): {
+  configuration: Configuration;
+  file: string | null;
+  lineOf: ParsedFile['lineOf'];
+} {
   const { file = null, flags = {}, environment = process.env } = from;
   const parsed: ParsedFile =
     file === null ? { content: {}, lineOf: () => null } : parseFile(file, from.text ?? readFile(file));
@@ -55,7 +67,7 @@ export function loadConfiguration(from: {
       (given, flag) => path.resolve(flag !== null && flags[flag] !== undefined ? process.cwd() : base, given),
       environment,
     );
-    if (problem === null) return configuration;
+    if (problem === null) return { configuration, file, lineOf: parsed.lineOf };
     problems.push({ ...problem, line: parsed.lineOf(problem.path.split('.')) });
   }
   throw new ConfigurationError(file, problems);

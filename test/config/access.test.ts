@@ -187,7 +187,7 @@ describe("the server's own credential", () => {
   ])('may be that of %s; its files count from the configuration file', async (_, credential, expected) => {
     const absolute = Object.entries(expected).map(([key, value]) => [
       key,
-      /File$/.test(key) ? path.resolve(files.directory, String(value)) : value,
+      key.endsWith('File') ? path.resolve(files.directory, String(value)) : value,
     ]);
     const { server } = await load(withServer({ credential }));
     expect(server.credential).toEqual(Object.fromEntries(absolute));
