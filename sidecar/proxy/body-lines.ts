@@ -1,0 +1,153 @@
+/**
+ * Owns the lines that the body of one response becomes.
+ * Invariant: `wire_bytes` of all lines sum to the bytes that arrived, `body_offset` counts decoded bytes before masking, and no line passes
+ * its bound.
+ */
+import { bodyOf, splitBody } from '@mcp-recorder/recording/format/body';
+import { encodeChunkTail, encodeEventTail } from '@mcp-recorder/recording/format/encode';
+import type { Body, Sse } from '@mcp-recorder/recording/format/line';
+import type { LineTail } from '../spool/spool.ts';
+import type { Exchange } from './exchange.ts';
+
+/** What a line says of its body beside the body itself. */
+export type BodyNotes = Pick<Body, 'calls' | 'masked' | 'wire_masked' | 'hidden'>;
+
+/** Text of an event that fits into one line whatever has to be escaped (UTF-16 code units; each takes at most six bytes). */
+const EVENT_CHARACTERS = 128 * 1024;
+
+export class BodyLines {
+  readonly #exchange: Exchange;
+  #tails: LineTail[] = [];
+  /** Wire bytes not yet counted on a line. */
+  #uncounted = 0;
+  #offset = 0;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  /** Content bytes came from the server: they are counted on the next line. */
+  arrived(bytes: number): void {
+    this.#uncounted += bytes;
+  }
+
+  get uncounted(): number {
+    return this.#uncounted;
+  }
+
+  /** Moves the lines made so far. */
+  take(tails: LineTail[]): void {
+    if (this.#tails.length === 0) return;
+    // Never as arguments: a decoded burst may be more lines than a call takes.
+    for (const tail of this.#tails) tails.push(tail);
+    this.#tails = [];
+  }
+
+  /** What came up with the messages of the last line: results, and calls without room on it. */
+  results(): void {
+    this.#exchange.takeResults(this.#tails);
+  }
+
+  /** A piece of a body that is no event stream. @param decodedBytes of the body that it stands for */
+  chunk(body: Omit<Body, 'wire_bytes'>, decodedBytes: number): void {
+    this.#tails.push(
+      encodeChunkTail({
+        exchange: this.#exchange.id,
+        part: this.#exchange.nextPart(),
+        ...this.#exchange.known(),
+        sender: 'server',
+        body_offset: this.#offset,
+        ...body,
+        wire_bytes: this.#counted(),
+      }),
+    );
+    this.#offset += decodedBytes;
+  }
+
+  /**
+   * As many `chunk` lines as the bytes take; the notes stand on the last of them.
+   * @param shown the bytes as they are recorded
+   * @param decodedBytes how many they stand for: when they were masked, the first line stands for all of them
+   */
+  chunks(shown: Buffer, decodedBytes: number, notes: BodyNotes): void {
+    const pieces = splitBody(shown);
+    const isMasked = notes.masked !== undefined;
+    for (const [i, piece] of pieces.entries()) {
+      const columns = i === pieces.length - 1 ? { ...bodyOf(piece), ...notes } : bodyOf(piece);
+      if (isMasked) this.chunk(columns, i === 0 ? decodedBytes : 0);
+      else this.chunk(columns, piece.length);
+    }
+    this.results();
+  }
+
+  /** An event, or a piece of one that is unfinished; more than one line when it is too long. */
+  event(sse: Sse, body: string, decodedBytes: number, notes: BodyNotes): void {
+    const { prefix, suffix } = sse;
+    if (prefix.length + body.length + suffix.length <= EVENT_CHARACTERS) {
+      this.#eventLine(sse, { body, body_encoding: 'utf8', ...notes }, decodedBytes);
+    } else this.#longEvent(sse, body, decodedBytes, notes);
+    this.results();
+  }
+
+  /** A piece of an event of which nothing is shown. */
+  withheldEvent(sse: Sse, body: Omit<Body, 'wire_bytes'>, decodedBytes: number): void {
+    this.#eventLine({ ...sse, prefix: '', suffix: '', id: null }, body, decodedBytes);
+    this.results();
+  }
+
+  #longEvent(sse: Sse, body: string, decodedBytes: number, notes: BodyNotes): void {
+    const text = sse.prefix + body + sse.suffix;
+    const bodyStart = sse.prefix.length;
+    const suffixStart = bodyStart + body.length;
+    for (let start = 0; start < text.length; ) {
+      const end = pieceEnd(text, start);
+      const isLast = end === text.length;
+      const prefixEnd = Math.min(Math.max(start, bodyStart), end);
+      // Only the last piece has a suffix: what there is of it before is body.
+      const bodyEnd = isLast ? Math.max(prefixEnd, suffixStart) : end;
+      const piece: Sse = {
+        prefix: text.slice(start, prefixEnd),
+        suffix: text.slice(bodyEnd, end),
+        id: isLast ? sse.id : null,
+        data_lines: sse.data_lines,
+        partial: sse.partial || !isLast,
+      };
+      const columns: Omit<Body, 'wire_bytes'> = {
+        body: text.slice(prefixEnd, bodyEnd),
+        body_encoding: 'utf8',
+        ...(isLast ? notes : {}),
+      };
+      this.#eventLine(piece, columns, start === 0 ? decodedBytes : 0);
+      start = end;
+    }
+  }
+
+  #eventLine(sse: Sse, body: Omit<Body, 'wire_bytes'>, decodedBytes: number): void {
+    this.#tails.push(
+      encodeEventTail({
+        exchange: this.#exchange.id,
+        part: this.#exchange.nextPart(),
+        ...this.#exchange.known(),
+        sse,
+        ...body,
+        wire_bytes: this.#counted(),
+      }),
+    );
+    this.#offset += decodedBytes;
+  }
+
+  #counted(): number {
+    const bytes = this.#uncounted;
+    this.#uncounted = 0;
+    this.#exchange.bytesOut += bytes;
+    return bytes;
+  }
+}
+
+/** Where a piece of the text ends: never within a surrogate pair. */
+function pieceEnd(text: string, start: number): number {
+  const end = start + EVENT_CHARACTERS;
+  if (end >= text.length) return text.length;
+  const code = text.charCodeAt(end - 1);
+  return code >= 0xd800 && code <= 0xdbff ? end - 1 : end;
+}
