@@ -120,7 +120,8 @@ export function createBodyUnits({ maxPendingBytes }: { maxPendingBytes: number }
 }
 
 function isBlank(line: Buffer): boolean {
-  for (const byte of line) if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d && byte !== LINE_FEED) return false;
+  for (const byte of line)
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d && byte !== LINE_FEED) return false;
   return true;
 }
 

@@ -48,7 +48,8 @@ export function withData(body: string, data: string, other: (line: string) => st
       continue;
     }
     const until = index === lastData ? values.length : Math.min(next + 1, values.length);
-    for (; next < until; next += 1) written.push(written.length === 0 ? (values[next] as string) : `data: ${values[next]}`);
+    for (; next < until; next += 1)
+      written.push(written.length === 0 ? (values[next] as string) : `data: ${values[next]}`);
   }
   return written.join(lineEnd);
 }

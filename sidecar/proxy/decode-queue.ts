@@ -2,7 +2,12 @@
  * Owns the order in which the pieces of a coded body are decoded, one after the other.
  * Invariant: what each piece decodes to is told before the next is begun; after a failure pieces are told undecoded, with the failure.
  */
-import { type Coding, createStreamDecoder, type DecodeFailure, type StreamDecoder } from './content-coding.ts';
+import {
+  type Coding,
+  createStreamDecoder,
+  type DecodeFailure,
+  type StreamDecoder,
+} from './content-coding.ts';
 
 export interface DecodeListener {
   /** @param failure null, or why neither these bytes nor any after them can be decoded (`decoded` is then what came before it) */

@@ -71,6 +71,7 @@ export class ResponseRecorder implements UpstreamHandler {
   #upstreamEnded: EndHow | null = null;
   #trailers: string[] = [];
   #flushQueued = false;
+  #flushing = false;
   #heldBytes = 0;
   #paused = false;
   /** Bytes that the client's socket has not drained yet; null when it takes more at once. */
@@ -258,6 +259,14 @@ export class ResponseRecorder implements UpstreamHandler {
   /** Records and appends all that can be recorded now; called a tick after bytes came, so that what came together stays together. */
   flush(): void {
     this.#flushQueued = false;
+    // What became ready within a flush is taken by it.
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#flushOnce();
+    this.#flushing = false;
+  }
+
+  #flushOnce(): void {
     const exchange = this.#exchange;
     if (exchange.ended || this.#clientGone || this.#head === null) return;
     const tails: LineTail[] = [];
