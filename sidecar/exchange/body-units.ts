@@ -4,7 +4,7 @@
  * `MAX_READ_BYTES` after.
  */
 import { Buffer } from 'node:buffer';
-import { decodeBodyText } from './body-text.ts';
+import { cutCharacterBytes, decodeBodyText } from './body-text.ts';
 import { scanMessages } from './json-scan.ts';
 
 export interface BodyPiece {
@@ -18,7 +18,7 @@ export interface BodyPiece {
 export interface BodyUnits {
   /** Units that became complete, and pieces of one that grew past the bound. The bytes given must not change later. */
   push(bytes: Buffer): BodyPiece[];
-  /** What is pending, as an unfinished piece. */
+  /** What is pending, except a cut character, as an unfinished piece. */
   flushPartial(): BodyPiece[];
   /** The body ended, so that what is left is complete. */
   end(): BodyPiece[];
@@ -50,15 +50,21 @@ export function createBodyUnits({ maxPendingBytes }: { maxPendingBytes: number }
   }
 
   function joined(): Buffer {
-    const bytes = waiting.length === 1 ? (waiting[0] as Buffer) : Buffer.concat(waiting, pending);
+    const bytes = waiting.length === 1 ? (waiting[0] as Buffer) : Buffer.concat(waiting);
     waiting = [];
     pending = 0;
     return bytes;
   }
 
   function giveOut(pieces: BodyPiece[]): void {
-    if (pending === 0) return;
-    const bytes = joined();
+    let bytes = joined();
+    const cut = cutCharacterBytes(bytes, bytes.length);
+    if (cut > 0) {
+      waiting = [bytes.subarray(bytes.length - cut)];
+      pending = cut;
+      bytes = bytes.subarray(0, bytes.length - cut);
+    }
+    if (bytes.length === 0) return;
     if (unitBytes > MAX_READ_BYTES) given = [];
     else given.push(bytes);
     pieces.push({ bytes, last: false, unit: null });

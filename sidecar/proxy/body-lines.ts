@@ -3,14 +3,18 @@
  * Invariant: `wire_bytes` of all lines sum to the bytes that arrived, `body_offset` counts decoded bytes before masking, and no line passes
  * its bound.
  */
-import { bodyOf, splitBody } from '@mcp-recorder/recording/format/body';
+import { bodyOf, MAX_LINE_BYTES, splitBody } from '@mcp-recorder/recording/format/body';
 import { encodeChunkTail, encodeEventTail } from '@mcp-recorder/recording/format/encode';
-import type { Body, Sse } from '@mcp-recorder/recording/format/line';
+import type { Body, Hidden, Sse } from '@mcp-recorder/recording/format/line';
 import type { LineTail } from '../spool/spool.ts';
 import type { Exchange } from './exchange.ts';
 
 /** What a line says of its body beside the body itself. */
 export type BodyNotes = Pick<Body, 'calls' | 'masked' | 'wire_masked' | 'hidden'>;
+
+export const NO_NOTES: BodyNotes = {};
+/** What is left of a line for its notes (bytes). */
+const NOTES_BYTES = 256 * 1024;
 
 /** Text of an event that fits into one line whatever has to be escaped (UTF-16 code units; each takes at most six bytes). */
 const EVENT_CHARACTERS = 128 * 1024;
@@ -70,22 +74,26 @@ export class BodyLines {
    * @param decodedBytes how many they stand for: when they were masked, the first line stands for all of them
    */
   chunks(shown: Buffer, decodedBytes: number, notes: BodyNotes): void {
-    const pieces = splitBody(shown);
+    const pieces = splitBody(shown, notes === NO_NOTES ? undefined : MAX_LINE_BYTES - NOTES_BYTES);
     const isMasked = notes.masked !== undefined;
+    const { first, more } = withRoom(notes);
     for (const [i, piece] of pieces.entries()) {
-      const columns = i === pieces.length - 1 ? { ...bodyOf(piece), ...notes } : bodyOf(piece);
+      const columns = i === pieces.length - 1 ? { ...bodyOf(piece), ...first } : bodyOf(piece);
       if (isMasked) this.chunk(columns, i === 0 ? decodedBytes : 0);
       else this.chunk(columns, piece.length);
     }
+    for (const hidden of more) this.chunk({ body: '', body_encoding: 'utf8', hidden }, 0);
     this.results();
   }
 
   /** An event, or a piece of one that is unfinished; more than one line when it is too long. */
   event(sse: Sse, body: string, decodedBytes: number, notes: BodyNotes): void {
     const { prefix, suffix } = sse;
+    const { first, more } = withRoom(notes);
     if (prefix.length + body.length + suffix.length <= EVENT_CHARACTERS) {
-      this.#eventLine(sse, { body, body_encoding: 'utf8', ...notes }, decodedBytes);
-    } else this.#longEvent(sse, body, decodedBytes, notes);
+      this.#eventLine(sse, { body, body_encoding: 'utf8', ...first }, decodedBytes);
+    } else this.#longEvent(sse, body, decodedBytes, first);
+    for (const hidden of more) this.chunk({ body: '', body_encoding: 'utf8', hidden }, 0);
     this.results();
   }
 
@@ -151,3 +159,31 @@ function pieceEnd(text: string, start: number): number {
   const code = text.charCodeAt(end - 1);
   return code >= 0xd800 && code <= 0xdbff ? end - 1 : end;
 }
+
+/** JSON text of names of hidden tools on one line (bytes). */
+const HIDDEN_BYTES = 64 * 1024;
+
+/** The notes that have room beside a body, and the names of hidden tools that go on lines of their own. */
+function withRoom(notes: BodyNotes): { first: BodyNotes; more: Hidden[][] } {
+  if (notes.hidden === undefined) return { first: notes, more: NOTHING_MORE };
+  const groups: Hidden[][] = [[]];
+  let bytes = 0;
+  for (const { rule, names } of notes.hidden) {
+    for (const name of names) {
+      const nameBytes = 6 * name.length + 8;
+      if (bytes + nameBytes > HIDDEN_BYTES) {
+        groups.push([]);
+        bytes = 0;
+      }
+      bytes += nameBytes;
+      const group = groups.at(-1) as Hidden[];
+      const last = group.at(-1);
+      if (last?.rule === rule) last.names.push(name);
+      else group.push({ rule, names: [name] });
+    }
+  }
+  const [hidden = [], ...more] = groups;
+  return { first: { ...notes, hidden }, more };
+}
+
+const NOTHING_MORE: Hidden[][] = [];
