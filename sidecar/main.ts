@@ -2,11 +2,11 @@
  * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
  * Invariant: it passes exchanges only while its gate lets them, and it is drained in the order listener, spool, status.
  */
-import { encodePrincipal, encodeTail } from '@mcp-recorder/recording/format/encode';
-import type { Principal } from '@mcp-recorder/recording/format/line';
+import { encodeTail } from '@mcp-recorder/recording/format/encode';
 import { createClock } from '@mcp-recorder/recording/format/time';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
 import { pino } from 'pino';
+import { anonymousPolicy } from './anonymous-policy.ts';
 import { makeCertificate } from './certificate.ts';
 import type { Address } from './config/address.ts';
 import { changeOf } from './config/change.ts';
@@ -27,6 +27,8 @@ import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
 import { createReport, type DrainReport } from './report.ts';
 import type { LineTail, Spool } from './spool/spool.ts';
+import { openSessionBindings } from './session-bindings.ts';
+import { nodeSpoolFiles } from './spool/files.ts';
 import { createStatusServer } from './status.ts';
 
 export type { DrainReport, RecorderParts };
@@ -54,14 +56,6 @@ export interface Recorder {
   readonly drained: Promise<void>;
 }
 
-const ANONYMOUS: Principal = {
-  how: 'anonymous',
-  issuer: null,
-  subject: null,
-  name: null,
-  client_id: null,
-  groups: [],
-};
 /** How often counted refusals are written, and operations looked through for those that are too old (ms). */
 const DENIALS_MS = 1_000;
 const EXPIRY_MS = 10_000;
@@ -112,6 +106,14 @@ export async function startRecorder(
   live.spool = spool;
   applyAckPolicy();
   const operations = createOperationTable({ nowUs: clock.monotonicUs });
+  const sessions = createSessionNamer({ key: recording.sessionKey, nowMs: Date.now });
+  const { cluster, namespace, name } = configuration;
+  const bindings = await openSessionBindings({
+    directory: parts.spool === undefined ? configuration.recording.spool.directory : null,
+    files: parts.files ?? nodeSpoolFiles,
+    hash: sessions.hash,
+    onProblem: (message) => report.failed(message, 'Look at the disk under the spool directory.', 'sessions'),
+  });
 
   const context: ProxyContext = {
     spool,
@@ -119,7 +121,9 @@ export async function startRecorder(
     gaps,
     upstream: createUpstream({ origin: new URL(configuration.server.origin) }),
     operations,
-    sessions: createSessionNamer({ key: recording.sessionKey, nowMs: Date.now }),
+    sessions,
+    bindings,
+    policy: parts.policy ?? anonymousPolicy({ name, namespace, cluster, labels: {} }),
     denials,
     budget: createMemoryBudget(configuration.limits.memoryBytes),
     clock,
@@ -127,8 +131,6 @@ export async function startRecorder(
     warn: (message, fields) => log.warn(fields, message),
     newId,
     maxRequestBytes: configuration.recording.maxRequestBytes,
-    principalJson: encodePrincipal(ANONYMOUS),
-    principalKey: 'anonymous',
     draining: false,
   };
 
@@ -162,6 +164,7 @@ export async function startRecorder(
     },
     async close() {
       context.upstream.close();
+      await bindings.close();
       await recording.close();
     },
   });

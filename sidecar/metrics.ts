@@ -15,6 +15,14 @@ export interface Metrics {
   operationEnded(method: string | null, outcome: Outcome): void;
   /** @param reason a key of the table of refusals, never a caller's text */
   denied(reason: string): void;
+  /** What masking replaced, in the record or on the wire. @param rule the name of a rule or detector */
+  masked(rule: string, count: number): void;
+  /** A body, or a part of one, was left out of the record. @param reason as the line gives it */
+  withheld(reason: string): void;
+  /** @param rule the one that decided; null when none matched */
+  decided(rule: string | null, action: 'allow' | 'deny' | 'metadata_only'): void;
+  /** A rule could not be evaluated, so that the message was denied. @param error says nothing of the request */
+  ruleFailed(rule: string | null, error: string): void;
   /** One fdatasync of the spool. */
   synced(durationMs: number): void;
   segmentSealed(): void;
@@ -175,6 +183,36 @@ export function createMetrics(sources: MetricSources): Metrics {
   );
   const refusalCounts = createChildren((reason: string) => refusals.labels(reason));
 
+  const masks = new Counter({
+    name: 'mcp_recorder_masked_total',
+    help: 'Texts that masking replaced, in the record or on the wire, by rule.',
+    labelNames: ['rule'],
+    registers,
+  });
+  const maskCounts = createChildren((rule: string) => masks.labels(rule));
+  const withholdings = new Counter({
+    name: 'mcp_recorder_withheld_total',
+    help: 'Bodies, or parts of them, that were left out of the record, by reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const withheldCounts = createChildren((reason: string) => withholdings.labels(reason));
+  const decisions = new Counter({
+    name: 'mcp_recorder_decisions_total',
+    help: 'Messages that rules decided about, by rule (empty where none matched) and action.',
+    labelNames: ['rule', 'action'],
+    registers,
+  });
+  const decisionCounts = createChildren((rule: string) =>
+    createChildren((action: string) => decisions.labels(rule, action)),
+  );
+  const ruleFailures = new Counter({
+    name: 'mcp_recorder_rule_failures_total',
+    help: 'Messages denied because a rule could not be evaluated, by rule.',
+    labelNames: ['rule'],
+    registers,
+  });
+
   const uploaded = counter('segments_uploaded_total', 'Segments confirmed by the object store.');
 
   return {
@@ -183,6 +221,10 @@ export function createMetrics(sources: MetricSources): Metrics {
     operationEnded: (method, outcome) =>
       operationCounts(method !== null && KNOWN_METHODS.has(method) ? method : 'other')(outcome).inc(),
     denied: (reason) => refusalCounts(reason).inc(),
+    masked: (rule, count) => maskCounts(rule).inc(count),
+    withheld: (reason) => withheldCounts(reason).inc(),
+    decided: (rule, action) => decisionCounts(rule ?? '')(action).inc(),
+    ruleFailed: (rule) => ruleFailures.labels(rule ?? '').inc(),
     synced: (durationMs) => syncs.observe(durationMs / 1000),
     segmentSealed: counter('segments_sealed_total', 'Segments sealed.'),
     segmentUploaded(durationMs) {

@@ -15,6 +15,7 @@ import type { Denials } from './denials.ts';
 import { type Gate, type GateCause, spoolCause } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { Report } from './report.ts';
+import type { Policy } from './policy.ts';
 import { loadSessionKey } from './session-key.ts';
 import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
@@ -34,6 +35,8 @@ export interface RecorderParts {
   /** In place of spool and store, so that nothing is recorded: for measuring what recording costs. */
   spool?: Spool;
   log?: Logger;
+  /** What decides about requests, in place of what the configuration says. */
+  policy?: Policy;
   pod?: Pod;
 }
 

@@ -89,6 +89,10 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
         metrics.operationEnded(method, outcome);
       },
       denied: metrics.denied,
+      masked: metrics.masked,
+      withheld: metrics.withheld,
+      decided: metrics.decided,
+      ruleFailed: metrics.ruleFailed,
       endpointAlarm: metrics.endpointAlarm,
     }),
     status({ gate, spool, watch, uploads, unrecorded, draining, reload }) {
