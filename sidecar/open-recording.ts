@@ -16,6 +16,7 @@ import { type Gate, type GateCause, spoolCause } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { Report } from './report.ts';
 import type { Policy } from './policy.ts';
+import type { HoldBounds } from './proxy/hold.ts';
 import { loadSessionKey } from './session-key.ts';
 import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
@@ -37,6 +38,8 @@ export interface RecorderParts {
   log?: Logger;
   /** What decides about requests, in place of what the configuration says. */
   policy?: Policy;
+  /** Of what is held of a response until it can be masked; a test makes them small. */
+  hold?: HoldBounds;
   pod?: Pod;
 }
 

@@ -5,7 +5,7 @@
  */
 import { bodyOf, MAX_LINE_BYTES, splitBody } from '@mcp-recorder/recording/format/body';
 import { encodeChunkTail, encodeEventTail } from '@mcp-recorder/recording/format/encode';
-import type { Body, Hidden, Sse } from '@mcp-recorder/recording/format/line';
+import type { Body, Hidden, Sse, Withheld } from '@mcp-recorder/recording/format/line';
 import type { LineTail } from '../spool/spool.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -69,6 +69,20 @@ export class BodyLines {
   }
 
   /**
+   * A piece of a body of which nothing is shown.
+   * @param bytes how many are not: encoded ones where they can't be decoded
+   */
+  withheldChunk(
+    reason: Withheld['reason'],
+    bytes: number,
+    decodedBytes: number,
+    notes: BodyNotes = NO_NOTES,
+  ): void {
+    this.chunk({ ...withheld(reason, bytes), ...notes }, decodedBytes);
+    this.results();
+  }
+
+  /**
    * As many `chunk` lines as the bytes take; the notes stand on the last of them.
    * @param shown the bytes as they are recorded
    * @param decodedBytes how many they stand for: when they were masked, the first line stands for all of them
@@ -97,9 +111,10 @@ export class BodyLines {
     this.results();
   }
 
-  /** A piece of an event of which nothing is shown. */
-  withheldEvent(sse: Sse, body: Omit<Body, 'wire_bytes'>, decodedBytes: number): void {
-    this.#eventLine({ ...sse, prefix: '', suffix: '', id: null }, body, decodedBytes);
+  /** An event, or a piece of one, of which nothing is shown: neither its data nor any other field. */
+  withheldEvent(sse: Sse, reason: Withheld['reason'], bytes: number, notes: BodyNotes): void {
+    const columns = { ...withheld(reason, bytes), ...notes };
+    this.#eventLine({ ...sse, prefix: '', suffix: '', id: null }, columns, bytes);
     this.results();
   }
 
@@ -187,3 +202,8 @@ function withRoom(notes: BodyNotes): { first: BodyNotes; more: Hidden[][] } {
 }
 
 const NOTHING_MORE: Hidden[][] = [];
+
+/** The columns of a body that is not shown. */
+export function withheld(reason: Withheld['reason'], bytes: number): Omit<Body, 'wire_bytes'> {
+  return { body: null, body_encoding: null, withheld: { reason, bytes } };
+}

@@ -3,14 +3,13 @@
  * Invariant: bytes are offered for release only together with, or after, the lines that hold what can be decoded from
  * them; `wire_bytes` of all lines sum to the bytes received; what is unfinished waits at most 20 ms.
  */
-import { encodeChunkTail } from '@mcp-recorder/recording/format/encode';
-import { bodyOf, splitBody } from '@mcp-recorder/recording/format/body';
-import type { Body, Masked, Withheld } from '@mcp-recorder/recording/format/line';
+import type { Masked } from '@mcp-recorder/recording/format/line';
+import { cutCharacterBytes } from '../exchange/body-text.ts';
 import { isJsonContentType } from '../exchange/classify.ts';
 import type { Message } from '../exchange/json-scan.ts';
 import { createSseSplitter, type SsePiece, type SseSplitter } from '../exchange/sse.ts';
 import type { LineTail } from '../spool/spool.ts';
-import { BodyLines } from './body-lines.ts';
+import { BodyLines, NO_NOTES } from './body-lines.ts';
 import { type DecodeFailure, readCoding } from './content-coding.ts';
 import { DecodeQueue } from './decode-queue.ts';
 import { recordEndpoint } from './endpoint-event.ts';
@@ -67,39 +66,6 @@ export function isInlineable(headers: readonly string[]): boolean {
     readCoding(headerOf(headers, 'content-encoding')) === null &&
     !isEventStream(headerOf(headers, 'content-type'))
   );
-}
-
-/** The columns of a whole body in identity coding, counted. */
-export function countedBody(exchange: Exchange, bytes: Buffer): Body {
-  exchange.bytesOut += bytes.length;
-  return { ...bodyOf(bytes), wire_bytes: bytes.length };
-}
-
-/** Makes `chunk` lines of a body in identity coding that does not fit on one line. */
-export function takeChunks(exchange: Exchange, bytes: Buffer, tails: LineTail[]): void {
-  let offset = 0;
-  for (const piece of splitBody(bytes)) {
-    const line = {
-      exchange: exchange.id,
-      part: exchange.nextPart(),
-      sender: 'server',
-      body_offset: offset,
-    } as const;
-    tails.push(encodeChunkTail({ ...line, ...countedBody(exchange, piece) }));
-    offset += piece.length;
-  }
-}
-
-/** The columns of a whole body that goes on the `response` line; notes the messages in it. */
-export function inlineBody(exchange: Exchange, headers: readonly string[], bytes: Buffer): Body {
-  if (bytes.length === 0) return { body: null, body_encoding: null, wire_bytes: 0 };
-  const inline = countedBody(exchange, bytes);
-  const { body, body_encoding } = inline;
-  if (body !== null && body_encoding === 'utf8' && mayBeMessages(headerOf(headers, 'content-type'))) {
-    const calls = exchange.takeMessages(readMessages(body) ?? NO_MESSAGES, 'server');
-    if (calls.length > 0) inline.calls = calls;
-  }
-  return inline;
 }
 
 /** The lines of a body that streams, of which nothing is masked, hidden or withheld. */
@@ -205,7 +171,7 @@ export class BodyRecorder implements ResponseBody {
   /** Records decoded bytes of a body that is no event stream. */
   #recordChunk(decoded: Buffer): void {
     let bytes = this.#cutCharacter.length === 0 ? decoded : Buffer.concat([this.#cutCharacter, decoded]);
-    const cut = cutBytes(bytes);
+    const cut = cutCharacterBytes(bytes, bytes.length);
     this.#cutCharacter = cut === 0 ? NO_BYTES : Buffer.from(bytes.subarray(bytes.length - cut));
     if (cut > 0) bytes = bytes.subarray(0, bytes.length - cut);
     if (bytes.length === 0) return;
@@ -253,7 +219,7 @@ export class BodyRecorder implements ResponseBody {
   }
 
   #withholdPiece({ bytes }: SsePiece): void {
-    this.#lines.chunk(withheld('masking_bound', bytes.length), bytes.length);
+    this.#lines.withheldChunk('masking_bound', bytes.length, bytes.length);
   }
 
   #record(decoded: Buffer): void {
@@ -308,7 +274,7 @@ export class BodyRecorder implements ResponseBody {
       this.#recordPending();
       this.#lines.arrived(bytes.length);
       // What can't be decoded passes all the same; the record says how many bytes it does not show.
-      this.#lines.chunk(withheld(failure, bytes.length), 0);
+      this.#lines.withheldChunk(failure, bytes.length, 0);
       this.#releaseHeld();
       this.#releasable.push(bytes);
     }
@@ -335,21 +301,3 @@ export class BodyRecorder implements ResponseBody {
 }
 
 const NO_MESSAGES: Message[] = [];
-const NO_NOTES = {};
-
-/** The columns of a body that is not shown. @param bytes how many are not */
-export function withheld(reason: Withheld['reason'], bytes: number): Omit<Body, 'wire_bytes'> {
-  return { body: null, body_encoding: null, withheld: { reason, bytes } };
-}
-
-/** How many bytes at the end begin a UTF-8 character that is not whole yet (0 to 3). */
-function cutBytes(bytes: Buffer): number {
-  const { length } = bytes;
-  for (let back = 1; back <= 3 && back <= length; back++) {
-    const byte = bytes[length - back] as number;
-    if ((byte & 0xc0) === 0x80) continue;
-    const needed = byte >= 0xf0 && byte < 0xf8 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return byte < 0xf8 && needed > back ? back : 0;
-  }
-  return 0;
-}
