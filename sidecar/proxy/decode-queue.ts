@@ -12,13 +12,13 @@ import {
 export interface DecodeListener {
   /** @param failure null, or why neither these bytes nor any after them can be decoded (`decoded` is then what came before it) */
   decoded(bytes: Buffer, decoded: Buffer, failure: DecodeFailure | null): void;
-  /** All pieces were told. */
-  ended(): void;
+  /** All pieces were told. @param whole false: the coded format goes on beyond them */
+  ended(whole: boolean): void;
 }
 
 export class DecodeQueue {
   readonly #decoder: StreamDecoder | null;
-  readonly #listener: DecodeListener;
+  #listener: DecodeListener;
   #failure: DecodeFailure | null;
   #waiting: Buffer[] = [];
   #decoding = false;
@@ -43,6 +43,7 @@ export class DecodeQueue {
 
   close(): void {
     this.#closed = true;
+    this.#listener = NOBODY;
     this.#waiting = [];
     this.#decoder?.close();
   }
@@ -53,7 +54,8 @@ export class DecodeQueue {
       if (bytes === undefined) {
         if (!this.#endReached) return;
         this.#closed = true;
-        this.#listener.ended();
+        if (this.#decoder === null) this.#listener.ended(false);
+        else this.#decoder.end((whole) => this.#listener.ended(whole));
         return;
       }
       if (this.#failure === null) this.#decode(bytes);
@@ -73,3 +75,4 @@ export class DecodeQueue {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+const NOBODY: DecodeListener = { decoded() {}, ended() {} };

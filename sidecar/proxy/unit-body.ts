@@ -99,7 +99,8 @@ export class UnitBody implements ResponseBody {
         ? null
         : new DecodeQueue(coding, {
             decoded: (bytes, decoded, failure) => this.#decoded(bytes, decoded, failure),
-            ended: () => {
+            ended: (whole) => {
+              if (!whole) this.#cutOff = true;
               this.#finish();
               onPiece();
             },
@@ -308,7 +309,8 @@ export class UnitBody implements ResponseBody {
       let { body } = piece;
       if (shown !== 'as it came') body = withData(body, shown.text ?? '', mask);
       else if (record !== null && body !== data && data !== null) body = withData(body, data, mask);
-      const id = sse.id === null ? null : mask(sse.id);
+      // It stands in one of the others, and is counted there.
+      const id = sse.id === null ? null : maskedName(record, sse.id, null);
       const recorded: Sse = { ...sse, prefix: mask(sse.prefix), suffix: mask(sse.suffix), id };
       this.#lines.event(recorded, body, bytes.length, notesOf(treated, tally.counts));
     }
