@@ -2,8 +2,7 @@
  * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
  * Invariant: it passes exchanges only while its gate lets them, and it is drained in the order listener, spool, status.
  */
-import { encodePrincipal, encodeTail } from '@mcp-recorder/recording/format/encode';
-import type { Principal } from '@mcp-recorder/recording/format/line';
+import { encodeTail } from '@mcp-recorder/recording/format/encode';
 import { createClock } from '@mcp-recorder/recording/format/time';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
 import { pino } from 'pino';
@@ -28,6 +27,8 @@ import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
 import { createReport, type DrainReport } from './report.ts';
 import type { LineTail, Spool } from './spool/spool.ts';
+import { openSessionBindings } from './session-bindings.ts';
+import { nodeSpoolFiles } from './spool/files.ts';
 import { createStatusServer } from './status.ts';
 
 export type { DrainReport, RecorderParts };
@@ -57,14 +58,6 @@ export interface Recorder {
   readonly drained: Promise<void>;
 }
 
-const ANONYMOUS: Principal = {
-  how: 'anonymous',
-  issuer: null,
-  subject: null,
-  name: null,
-  client_id: null,
-  groups: [],
-};
 /** How often counted refusals are written, and operations looked through for those that are too old (ms). */
 const DENIALS_MS = 1_000;
 const EXPIRY_MS = 10_000;
@@ -120,6 +113,13 @@ export async function startRecorder(
   live.spool = spool;
   applyAckPolicy();
   const operations = createOperationTable({ nowUs: clock.monotonicUs });
+  const sessions = createSessionNamer({ key: recording.sessionKey, nowMs: Date.now });
+  const bindings = await openSessionBindings({
+    directory: parts.spool === undefined ? configuration.recording.spool.directory : null,
+    files: parts.files ?? nodeSpoolFiles,
+    hash: sessions.hash,
+    onProblem: (message) => report.failed(message, 'Look at the disk under the spool directory.', 'sessions'),
+  });
 
   const context: ProxyContext = {
     spool,
@@ -127,7 +127,8 @@ export async function startRecorder(
     gaps,
     upstream: createUpstream({ origin: new URL(configuration.server.origin) }),
     operations,
-    sessions: createSessionNamer({ key: recording.sessionKey, nowMs: Date.now }),
+    sessions,
+    bindings,
     denials,
     budget: createMemoryBudget(configuration.limits.memoryBytes),
     clock,
@@ -136,8 +137,6 @@ export async function startRecorder(
     newId,
     maxRequestBytes: configuration.recording.maxRequestBytes,
     policy,
-    principalJson: encodePrincipal(ANONYMOUS),
-    principalKey: 'anonymous',
     draining: false,
   };
 
@@ -172,6 +171,7 @@ export async function startRecorder(
     },
     async close() {
       context.upstream.close();
+      await bindings.close();
       closePolicy(context.policy, null);
       await recording.close();
     },

@@ -9,6 +9,7 @@ import type { Gaps } from '../gaps.ts';
 import type { Gate } from '../gate.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Policy } from '../policy.ts';
+import type { SessionBindings } from '../session-bindings.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { MemoryBudget } from './request-body.ts';
 import type { Upstream } from './upstream.ts';
@@ -38,11 +39,9 @@ export interface ProxyContext {
   readonly newId: () => string;
   /** May change; a request is held to what it found when it came. */
   maxRequestBytes: number;
-  /** Who calls, as JSON text, and what tells callers apart. Without identity all callers are one. */
-  readonly principalJson: string;
-  readonly principalKey: string;
   /** May be exchanged; a request is judged by the one that it found when its head came. */
   policy: Policy;
+  readonly bindings: SessionBindings;
   /** True from the moment the recorder is asked to stop. */
   draining: boolean;
 }
