@@ -163,6 +163,8 @@ describe('the import rules', () => {
       // Reads what is mounted, and writes nothing.
       'sidecar/config/delivered.ts',
       'sidecar/config/load.ts',
+      // Reads what was written for it, and writes nothing.
+      'sidecar/credential/secret-files.ts',
       // Reads the token of the pod for each answer.
       'sidecar/link.ts',
       // Asks the kernel.
