@@ -38,6 +38,8 @@ export interface TestRecorderOptions {
   maxRequestBytes?: number;
   drainTimeoutMs?: number;
   directory?: string;
+  /** As they stand in the configuration, with the defaults filled in. */
+  rules?: Configuration['rules'];
   recording?: Partial<Pick<Configuration['recording'], 'commit' | 'onFailure' | 'maxUploadLagMs'>>;
   /** What decides about requests; without it everybody may call. */
   policy?: Policy;
@@ -67,6 +69,7 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
     configuration.recording.maxRequestBytes = options.maxRequestBytes;
   configuration.drain.timeoutMs = options.drainTimeoutMs ?? 2_000;
   Object.assign(configuration.recording, options.recording);
+  configuration.rules = options.rules ?? [];
   const store = createDirectoryStore(path.join(directory, 'store'));
   const recorder = await startRecorder(configuration, {
     log: pino({ level: 'silent' }),
