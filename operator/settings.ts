@@ -27,6 +27,23 @@ const s3 = z.strictObject({
   storageClass: text.optional(),
 });
 
+/** As in a resource; the recorder's own reading checks what they say. */
+const rule = z.strictObject({
+  name: text,
+  when: text,
+  action: z.enum(['Deny', 'MetadataOnly']),
+  message: text.optional(),
+  hideTools: z.boolean().optional(),
+});
+const mask = z.strictObject({
+  name: text.optional(),
+  on: z.enum(['Record', 'Wire', 'Both']).default('Record'),
+  detectors: z.array(text).optional(),
+  keys: z.array(text).optional(),
+  paths: z.array(text).optional(),
+  pattern: text.optional(),
+});
+
 const settingsSchema = z.strictObject({
   /** The chart's full name: the operator's objects in the cluster are named after it. */
   fullname: text,
@@ -58,6 +75,20 @@ const settingsSchema = z.strictObject({
       allowFailOpen: z.boolean().default(false),
       maxUploadLag: text.default('5m'),
       minimumCommit: z.enum(['Spool', 'ObjectStorage']).default('Spool'),
+      /** Owners may withhold from the recording: by rules `MetadataOnly` and by masks. */
+      allowWithholding: z.boolean().default(true),
+      auth: z
+        .strictObject({
+          requireIdentity: z.boolean().default(false),
+          /** Empty: any. `kubernetes`: the service accounts of this cluster. */
+          allowedIssuers: z.array(text).default([]),
+        })
+        .prefault({}),
+      /** Come before those of each resource. */
+      rules: z.array(rule).default([]),
+      masking: z
+        .strictObject({ base64: z.boolean().default(false), rules: z.array(mask).default([]) })
+        .prefault({}),
     })
     .prefault({}),
   /** Who may read the recorders' metrics beside the operator. */
