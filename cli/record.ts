@@ -25,6 +25,14 @@ export function recordCommand(): Command {
     .option('--commit <mode>', 'what must hold a line before it passes: Spool (default) or ObjectStorage')
     .option('--max-upload-lag <time>', 'how far the store may be behind before nothing passes (default: 30s)')
     .option('--on-failure <what>', 'Closed (default): what can not be recorded does not pass; Open: it does')
+    .option('--anonymous', 'nobody is identified: whoever can connect may call')
+    .option('--issuer <url>', 'callers need a token of this issuer (OIDC); with --resource')
+    .option(
+      '--resource <url>',
+      'the URL that clients use: what tokens are for, and where clients find the issuer',
+    )
+    .option('--audience <name...>', 'what tokens may be for (default: the resource)')
+    .option('--groups-claim <claim>', 'claim that names the groups of a caller (default: groups)')
     .option('--config <file>', 'configuration file (YAML); flags override it')
     .action(async ({ config, ...flags }: ConfigurationFlags & { config?: string }) => {
       // The recorder is loaded only by those who record: reading commands start in half the time.

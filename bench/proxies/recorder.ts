@@ -22,6 +22,7 @@ const configuration = loadConfiguration({
     spool: path.join(directory, 'spool'),
     name: 'bench',
     listen: '127.0.0.1:0',
+    anonymous: true,
   },
 });
 const parts: RecorderParts = recording === 'off' ? { spool: createForgetfulSpool() } : {};

@@ -2,6 +2,7 @@
  * Owns the configuration of the recorders of one resource: the files that they read.
  * Invariant: what is handed out passed the recorder's own schema; what a recorder would refuse is told in the resource's status instead.
  */
+import { keyText } from '@mcp-recorder/sidecar/config/configuration-error';
 import { describeIssues } from '@mcp-recorder/sidecar/config/problems';
 import { configurationSchema } from '@mcp-recorder/sidecar/config/schema';
 import { stringify } from 'yaml';
@@ -34,7 +35,7 @@ export function sidecarConfiguration(
   const checked = configurationSchema.safeParse(content);
   if (!checked.success) {
     const faults = describeIssues(checked.error.issues, content).map(
-      ({ path, message }) => `${path.map(String).join('.')}: ${message}`,
+      ({ path, message }) => `${keyText(path)}: ${message}`,
     );
     const refusal: Refusal = { reason: 'ConfigurationInvalid', cause: `${faults.join('; ')}.` };
     return { ok: false, refusal, refusals };
@@ -65,6 +66,7 @@ function contentOf(
     namespace: metadata.namespace,
     listen: `[::]:${ports.recorder}`,
     server: { url: `http://127.0.0.1:${ports.server}/` },
+    auth: { mode: 'Anonymous' },
     storage: { s3: storageOf(bucket) },
     recording: {
       commit,

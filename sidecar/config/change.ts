@@ -18,9 +18,10 @@ export function changeOf(inForce: Configuration, wanted: Configuration): Change 
   const compare = (key: string, before: unknown, after: unknown): void => {
     if (!isDeepStrictEqual(before, after)) restartNeeded.push(key);
   };
-  for (const key of ['name', 'cluster', 'namespace', 'listen', 'server', 'storage'] as const) {
+  for (const key of ['name', 'cluster', 'namespace', 'listen', 'storage'] as const) {
     compare(key, inForce[key], wanted[key]);
   }
+  compare('server.url', inForce.server.url, wanted.server.url);
   const { commit, spool, onFailure, maxUploadLagMs, maxRequestBytes } = wanted.recording;
   compare('recording.commit', inForce.recording.commit, commit);
   compare('recording.spool', inForce.recording.spool, spool);
@@ -34,6 +35,15 @@ export function changeOf(inForce: Configuration, wanted: Configuration): Change 
   compare('limits', inForce.limits, wanted.limits);
   const next: Configuration = {
     ...inForce,
+    labels: wanted.labels,
+    server: {
+      ...inForce.server,
+      credential: wanted.server.credential,
+      callerToken: wanted.server.callerToken,
+    },
+    auth: wanted.auth,
+    rules: wanted.rules,
+    masking: wanted.masking,
     recording: {
       ...inForce.recording,
       onFailure,

@@ -7,9 +7,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type S3StoreOptions, s3Location } from '@mcp-recorder/recording/store/s3-options';
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { type ConfigurationFlags, flagHint, flagThatGave, withFlags } from './flags.ts';
-import { ConfigurationError, type KeyPath, type Problem } from './configuration-error.ts';
+import { ConfigurationError, type KeyPath, keyText, type Problem } from './configuration-error.ts';
+import { credentialOf } from './credential-schema.ts';
 import { describeIssues } from './problems.ts';
 import { type CheckedFile, type Configuration, configurationSchema, type Storage } from './schema.ts';
 
@@ -41,7 +42,7 @@ export function loadConfiguration(from: {
   const faults = checked.success ? [] : describeIssues(checked.error.issues, given);
   for (const fault of faults) {
     const flag = flagThatGave(fault.path, flags);
-    const key = fault.path.map(String).join('.');
+    const key = keyText(fault.path);
     problems.push(
       flag === null
         ? { path: key, line: parsed.lineOf(fault.path), message: fault.message + flagHint(fault.path) }
@@ -69,7 +70,8 @@ function complete(
   resolve: Resolve,
   environment: Readonly<Record<string, string | undefined>>,
 ): { configuration: Configuration; problem: Pick<Problem, 'path' | 'message'> | null } {
-  const { cluster, namespace, listen, server, recording, drain, limits, log } = checked;
+  const { cluster, namespace, labels, listen, server, auth, rules, masking } = checked;
+  const { recording, drain, limits, log } = checked;
   const name = checked.name ?? nameOfHost(server.url.origin);
   const storage = storageOf(checked.storage, resolve);
   const { directory, sizeLimit, allowTmpfs } = recording.spool;
@@ -84,8 +86,20 @@ function complete(
     name,
     cluster,
     namespace,
+    labels,
     listen,
-    server: server.url,
+    server: {
+      ...server.url,
+      credential:
+        server.credential === undefined
+          ? null
+          : credentialOf(server.credential, (given) => resolve(given, null)),
+      // With Enforce the token is for the recorder; a server that checks tokens itself needs it.
+      callerToken: server.callerToken ?? (auth.mode === 'Enforce' ? 'Remove' : 'Forward'),
+    },
+    auth,
+    rules,
+    masking,
     storage,
     recording: {
       commit: recording.commit,
@@ -170,7 +184,9 @@ function nextPort(port: number): number {
 /** SHA-256 of the JSON text with sorted keys: equal configurations have equal digests. */
 function digestOf(effective: Omit<Configuration, 'digest'>): string {
   const canonical = JSON.stringify(effective, (_key, value: unknown) =>
-    typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).sort()) : value,
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort())
+      : value,
   );
   return `sha256:${createHash('sha256').update(canonical).digest('hex')}`;
 }
@@ -197,11 +213,13 @@ function parseFile(file: string, text: string): ParsedFile {
   return {
     content: document.contents === null ? {} : document.toJS(),
     lineOf(keys) {
-      const parent = document.getIn(keys.slice(0, -1).map(String), true);
+      const parent = document.getIn(keys.slice(0, -1), true);
+      const key = keys.at(-1);
       const pair = isMap(parent)
-        ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === String(keys.at(-1)))
+        ? parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key))
         : undefined;
-      const at = isNode(pair?.key) ? pair.key.range : null;
+      const node = isSeq(parent) ? parent.items[Number(key)] : pair?.key;
+      const at = isNode(node) ? node.range : null;
       return at == null ? null : lines.linePos(at[0]).line;
     },
   };

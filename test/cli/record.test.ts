@@ -58,6 +58,7 @@ const flags = (...more: string[]) => [
   directory,
   '--listen',
   '127.0.0.1:0',
+  '--anonymous',
   ...more,
 ];
 
@@ -203,6 +204,7 @@ describe('mcp-recorder record', () => {
       store,
       '--listen',
       listen,
+      '--anonymous',
     );
     expect([code, stderr.replace(/^\{.*\n/gm, '')]).toEqual([
       2,
@@ -218,6 +220,7 @@ describe('mcp-recorder record', () => {
       expect.stringContaining('--name: found "A"'),
       expect.stringContaining('--listen: found "x"'),
       expect.stringContaining('(or give --upstream)'),
+      expect.stringContaining('(or give --anonymous, or --issuer and --resource)'),
       expect.stringContaining('(or give --store)'),
     ]);
   });

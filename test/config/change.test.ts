@@ -1,12 +1,22 @@
 import { describe, expect, it } from 'vitest';
+import type { CredentialConfiguration, RuleConfiguration } from '../../sidecar/config/access.ts';
 import { changeOf } from '../../sidecar/config/change.ts';
 import { loadConfiguration } from '../../sidecar/config/load.ts';
 import type { Configuration } from '../../sidecar/config/schema.ts';
 
 const IN_FORCE = loadConfiguration({
-  flags: { upstream: 'http://127.0.0.1:1/', store: '/store', name: 'a' },
+  flags: { upstream: 'http://127.0.0.1:1/', store: '/store', name: 'a', anonymous: true },
 });
 const TLS = { listen: IN_FORCE.status.listen, tls: { operatorCa: 'one' } };
+
+const RULE: RuleConfiguration = {
+  name: 'a',
+  when: 'true',
+  action: 'Deny',
+  message: null,
+  hideTools: false,
+};
+const BEARER: CredentialConfiguration = { kind: 'bearer', tokenFile: '/token' };
 
 const wanted = (change: Partial<Configuration>): Configuration => ({ ...IN_FORCE, digest: 'new', ...change });
 const recording = (change: Partial<Configuration['recording']>) =>
@@ -18,6 +28,12 @@ describe('a changed configuration', () => {
     ['recording.maxUploadLag', recording({ maxUploadLagMs: 1_000 })],
     ['recording.maxRequestBytes', recording({ maxRequestBytes: 10 })],
     ['log.level', wanted({ log: { level: 'debug' } })],
+    ['labels', wanted({ labels: { environment: 'prod' } })],
+    ['auth', wanted({ auth: { ...IN_FORCE.auth, mode: 'Observe' } })],
+    ['rules', wanted({ rules: [RULE] })],
+    ['masking', wanted({ masking: { base64: true, rules: [] } })],
+    ['server.credential', wanted({ server: { ...IN_FORCE.server, credential: BEARER } })],
+    ['server.callerToken', wanted({ server: { ...IN_FORCE.server, callerToken: 'Remove' } })],
     ['nothing but its digest', wanted({})],
   ])('is in force at once in %s', (_, configuration) => {
     expect(changeOf(IN_FORCE, configuration)).toEqual({ next: configuration, restartNeeded: [] });
@@ -28,7 +44,7 @@ describe('a changed configuration', () => {
     ['cluster', wanted({ cluster: 'b' })],
     ['namespace', wanted({ namespace: 'b' })],
     ['listen', wanted({ listen: { host: '127.0.0.1', port: 1 } })],
-    ['server', wanted({ server: { url: 'http://b', origin: 'http://b', path: '/' } })],
+    ['server.url', wanted({ server: { ...IN_FORCE.server, url: 'http://b', origin: 'http://b' } })],
     ['storage', wanted({ storage: { kind: 'directory', location: '/b', directory: '/b' } })],
     ['recording.commit', recording({ commit: 'ObjectStorage' })],
     ['recording.spool', recording({ spool: { ...IN_FORCE.recording.spool, sizeLimitBytes: 1 } })],

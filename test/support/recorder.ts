@@ -51,6 +51,7 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
       spool: path.join(directory, 'spool'),
       listen: '127.0.0.1:0',
       name: 'test',
+      anonymous: true,
     },
   });
   configuration.status.listen = { host: '127.0.0.1', port: 0 };

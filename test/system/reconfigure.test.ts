@@ -30,6 +30,7 @@ function change(recording: Partial<Configuration['recording']>): string {
       spool: `${recorder.directory}/spool`,
       listen: '127.0.0.1:0',
       name: 'test',
+      anonymous: true,
     },
   });
   const digest = `sha256:${(changes += 1)}`;

@@ -282,6 +282,7 @@ describe('what the API server accepts', () => {
       const own = 's3' in (storage as object) ? storage : { directory: '/recordings' };
       const checked = configurationSchema.safeParse({
         server: { url: 'http://127.0.0.1:8080/mcp' },
+        auth: { mode: 'Anonymous' },
         storage: own,
         recording: given,
       });

@@ -49,6 +49,7 @@ describe('the configuration of recorders', () => {
       cluster: 'test',
       listen: { host: '::', port: 9080 },
       server: { url: 'http://127.0.0.1:8080/' },
+      auth: { mode: 'Anonymous' },
       status: { listen: { host: '::', port: 9081 }, tls: { operatorCa: AUTHORITY } },
       drain: { timeoutMs: 15_000 },
       storage: { kind: 's3', s3: { bucket: 'recordings' } },
