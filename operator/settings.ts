@@ -27,21 +27,24 @@ const s3 = z.strictObject({
   storageClass: text.optional(),
 });
 
+/** With those of a resource (64 at most) they are not more than a recorder takes. */
+const MAX_RULES = 32;
+
 /** As in a resource; the recorder's own reading checks what they say. */
 const rule = z.strictObject({
   name: text,
   when: text,
   action: z.enum(['Deny', 'MetadataOnly']),
-  message: text.optional(),
-  hideTools: z.boolean().optional(),
+  message: text.exactOptional(),
+  hideTools: z.boolean().exactOptional(),
 });
 const mask = z.strictObject({
-  name: text.optional(),
+  name: text.exactOptional(),
   on: z.enum(['Record', 'Wire', 'Both']).default('Record'),
-  detectors: z.array(text).optional(),
-  keys: z.array(text).optional(),
-  paths: z.array(text).optional(),
-  pattern: text.optional(),
+  detectors: z.array(text).exactOptional(),
+  keys: z.array(text).exactOptional(),
+  paths: z.array(text).exactOptional(),
+  pattern: text.exactOptional(),
 });
 
 const settingsSchema = z.strictObject({
@@ -85,9 +88,9 @@ const settingsSchema = z.strictObject({
         })
         .prefault({}),
       /** Come before those of each resource. */
-      rules: z.array(rule).default([]),
+      rules: z.array(rule).max(MAX_RULES).default([]),
       masking: z
-        .strictObject({ base64: z.boolean().default(false), rules: z.array(mask).default([]) })
+        .strictObject({ base64: z.boolean().default(false), rules: z.array(mask).max(MAX_RULES).default([]) })
         .prefault({}),
     })
     .prefault({}),

@@ -60,7 +60,9 @@ function identityInForce(
   const cluster = kubernetes !== undefined && isAllowed(THIS_CLUSTER) ? kubernetes : undefined;
   const refused = [
     ...oidc.filter((one) => !trusted.includes(one)).map(({ issuer }) => issuer),
-    ...(kubernetes !== undefined && cluster === undefined ? ['kubernetes (service accounts of this cluster)'] : []),
+    ...(kubernetes !== undefined && cluster === undefined
+      ? ['kubernetes (service accounts of this cluster)']
+      : []),
   ];
   if (refused.length > 0) {
     const cause = `auth trusts ${refused.join(', ')}, and the platform team allows only ${allowedIssuers.join(', ')}; tokens of others are refused.`;

@@ -292,7 +292,10 @@ export function createClient(options: { access: Access; fieldManager: string }):
     },
     async tokenIssuer({ timeoutMs = TIMEOUT_MS, signal } = {}) {
       const ask = (path: string) =>
-        transport.send({ verb: 'get', resource: path, object: '', method: 'GET', path, accept: '*/*', signal }, timeoutMs);
+        transport.send(
+          { verb: 'get', resource: path, object: '', method: 'GET', path, accept: '*/*', signal },
+          timeoutMs,
+        );
       const { issuer } = (await ask(ISSUER_PATHS.discovery)) as { issuer?: unknown };
       const { keys } = (await ask(ISSUER_PATHS.keys)) as { keys?: unknown };
       if (typeof issuer === 'string' && Array.isArray(keys) && keys.length > 0) return { issuer, keys };

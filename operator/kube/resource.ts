@@ -78,7 +78,10 @@ export function resourcePath(
 }
 
 /** Paths that belong to no kind: what the API server says of itself as issuer of service account tokens (OpenID Connect Discovery 1.0). */
-export const ISSUER_PATHS = { discovery: '/.well-known/openid-configuration', keys: '/openid/v1/jwks' } as const;
+export const ISSUER_PATHS = {
+  discovery: '/.well-known/openid-configuration',
+  keys: '/openid/v1/jwks',
+} as const;
 
 /** `namespace/name`, or the name of an object without namespace. */
 export function keyOf({ metadata: { namespace, name } }: KubeObject): string {
