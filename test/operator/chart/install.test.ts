@@ -56,6 +56,10 @@ const ALWAYS = [
   `patch ${ADMISSION}/mutatingwebhookconfigurations mcp-recorder-pods-0`,
   `patch ${ADMISSION}/mutatingwebhookconfigurations mcp-recorder-pods-19`,
   `delete ${ADMISSION}/mutatingwebhookconfigurations mcp-recorder-services`,
+  `create ${ADMISSION}/validatingwebhookconfigurations mcp-recorder-resources`,
+  `patch ${ADMISSION}/validatingwebhookconfigurations mcp-recorder-resources`,
+  `delete ${ADMISSION}/validatingwebhookconfigurations mcp-recorder-resources`,
+  `watch ${ADMISSION}/validatingwebhookconfigurations`,
   `list ${ADMISSION}/mutatingwebhookconfigurations`,
   `patch ${ADMISSION}/validatingadmissionpolicies mcp-recorder-injected`,
   `delete ${ADMISSION}/validatingadmissionpolicybindings mcp-recorder-connect`,
@@ -122,6 +126,7 @@ const NEVER = [
   'bypass mcp-recorder.dev/recordedmcpservers github in tools',
   `patch ${ADMISSION}/mutatingwebhookconfigurations istio-sidecar-injector`,
   `delete ${ADMISSION}/validatingadmissionpolicies other`,
+  `patch ${ADMISSION}/validatingwebhookconfigurations other`,
   'patch rbac.authorization.k8s.io/clusterroles mcp-recorder',
   'create core/serviceaccounts/token mcp-recorder in tools',
   'get core/nodes x',
@@ -290,7 +295,11 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
   });
 
   it('leaves nothing in the cluster but the CRD and the resources, and finds both when it comes back', async () => {
-    const spec = { selector: { matchLabels: { app: 'x' } }, storage: { store: 'default' } };
+    const spec = {
+      selector: { matchLabels: { app: 'x' } },
+      storage: { store: 'default' },
+      auth: { mode: 'Anonymous' },
+    };
     const metadata = { name: 'github', namespace: 'tools' };
     await admin.create(RESOURCES, {
       apiVersion: 'mcp-recorder.dev/v1alpha1',
