@@ -3,6 +3,7 @@
  * Invariant: what passes, the recorder takes; what does not is told with the field of the resource, or the value of the chart, to correct.
  */
 import { type KeyPath, keyText } from '@mcp-recorder/sidecar/config/configuration-error';
+import { expressionProblems } from '@mcp-recorder/sidecar/config/expressions';
 import { describeIssues } from '@mcp-recorder/sidecar/config/problems';
 import { configurationSchema } from '@mcp-recorder/sidecar/config/schema';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
@@ -13,8 +14,14 @@ import { type AccessInForce, accessInForce } from './access-floors.ts';
 /** Everything wrong with `content`, as `spec.rules[1].when: what is wrong`. */
 export function configurationProblems(content: object, platform: AccessInForce['platform']): string[] {
   const checked = configurationSchema.safeParse(content);
-  const faults = checked.success ? [] : describeIssues(checked.error.issues, content);
-  return faults.map(({ path, message }) => `${fieldOf(path, platform)}: ${message}`);
+  if (!checked.success) {
+    const faults = describeIssues(checked.error.issues, content);
+    return faults.map(({ path, message }) => `${fieldOf(path, platform)}: ${message}`);
+  }
+  return expressionProblems(checked.data).map(({ path, position, message }) => {
+    const place = position === null ? '' : `line ${position.line}, column ${position.column}: `;
+    return `${fieldOf(path, platform)}: ${place}${message}`;
+  });
 }
 
 /** Stands for the cluster's issuer, whose keys nobody writes into a resource. */

@@ -101,7 +101,8 @@ export const resource = (
   name: string,
   selector: object,
   { namespace = 'tools', ...rest }: { namespace?: string; metadata?: object } = {},
-) => object(RESOURCES, namespace, name, {
+) =>
+  object(RESOURCES, namespace, name, {
     spec: { selector, storage: { store: 'default' }, auth: { mode: 'Anonymous' } },
     ...rest,
   });

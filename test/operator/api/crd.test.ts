@@ -9,13 +9,28 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import type { RecordedMCPServer } from '../../../operator/api/recorded-mcp-server.ts';
+import { accessConfiguration } from '../../../operator/desired/access-configuration.ts';
+import { accessInForce } from '../../../operator/desired/access-floors.ts';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import { KubeError } from '../../../operator/kube/kube-error.ts';
 import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
 import { configurationSchema } from '../../../sidecar/config/schema.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { rigProgram } from '../../support/rig-programs.ts';
-import { auth, credential, type Fields, issuer, LEAST, mask, recording, rule, s3, WRONG } from './wrong-fields.ts';
+import { settings } from '../webhook/scene.ts';
+import {
+  auth,
+  credential,
+  type Fields,
+  issuer,
+  LEAST,
+  mask,
+  recording,
+  rule,
+  s3,
+  WRONG,
+} from './wrong-fields.ts';
 
 const CRD = path.join(import.meta.dirname, '../../../crds/recordedmcpservers.yaml');
 const RESOURCES: Resource<KubeObject & { spec: Record<string, unknown> }> = {
@@ -304,7 +319,12 @@ describe('what the API server accepts', () => {
     },
     issuer: {
       put: (url) => issuer({ issuer: url }),
-      near: ['https://idp.example.com/realms/a', 'http://localhost:9000', 'http://127.0.0.1', 'http://[::1]:1'],
+      near: [
+        'https://idp.example.com/realms/a',
+        'http://localhost:9000',
+        'http://127.0.0.1',
+        'http://[::1]:1',
+      ],
       like: text(/^https:\/\/[a-z0-9.x-]{1,6}(:\d{1,3})?(\/[a-z%20]{0,4})?$/),
     },
     scopes: {
@@ -332,8 +352,16 @@ describe('what the API server accepts', () => {
       near: ['$', '$.a', "$['a']", '$..b'],
       like: text(/^[$.a[\]']{1,4}$/),
     },
-    detectors: { put: (one) => mask({ detectors: [one] }), near: ['all', 'aws'], like: text(/^[a-z0-9-]{1,4}$/) },
-    keys: { put: (key) => mask({ name: 'x', keys: [key] }), near: ['password', ' '], like: text(/^[ -~]{1,4}$/) },
+    detectors: {
+      put: (one) => mask({ detectors: [one] }),
+      near: ['all', 'aws'],
+      like: text(/^[a-z0-9-]{1,4}$/),
+    },
+    keys: {
+      put: (key) => mask({ name: 'x', keys: [key] }),
+      near: ['password', ' '],
+      like: text(/^[ -~]{1,4}$/),
+    },
     header: {
       put: (name) => credential({ header: { name, secretKeyRef: { name: 'a', key: 'b' } } }),
       near: ['X-Api-Key', 'authorization', "!#$%&'*+.^_`|~", 'tee', 'hosts', 'content'],
@@ -349,8 +377,14 @@ describe('what the API server accepts', () => {
       if ((await faultsOf(create(spec))).length > 0) continue;
       accepted += 1;
       const of = { metadata: { name: 'x', namespace: 'tools' }, spec: { server: {}, ...spec } };
-      const shape = shapeProblems(of as unknown as RecordedMCPServer, settings);
-      expect(shape, JSON.stringify(value)).toEqual([]);
+      const resource = of as unknown as RecordedMCPServer;
+      const { server, ...who } = accessConfiguration(resource, accessInForce(resource, settings), null);
+      const checked = configurationSchema.safeParse({
+        ...who,
+        server: { ...server, url: 'http://127.0.0.1:8080/mcp' },
+        storage: { directory: '/recordings' },
+      });
+      expect(checked.error?.issues ?? [], JSON.stringify(value)).toEqual([]);
     }
     expect(accepted).toBeGreaterThan(1);
   });

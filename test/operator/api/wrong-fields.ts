@@ -21,10 +21,13 @@ export const recording = (fields: Fields) => ({ recording: fields });
 const client = (fields: Fields) => traffic({ clients: [fields] });
 /** Who may call, by an issuer; fields are put over the issuer. */
 export const auth = (fields: Fields) => ({
-  auth: { resource: 'https://mcp.example.com/github', oidc: [{ issuer: 'https://idp.example.com' }], ...fields },
+  auth: {
+    resource: 'https://mcp.example.com/github',
+    oidc: [{ issuer: 'https://idp.example.com' }],
+    ...fields,
+  },
 });
-export const issuer = (fields: Fields) =>
-  auth({ oidc: [{ issuer: 'https://idp.example.com', ...fields }] });
+export const issuer = (fields: Fields) => auth({ oidc: [{ issuer: 'https://idp.example.com', ...fields }] });
 export const rule = (fields: Fields) => ({
   rules: [{ name: 'no-deletes', when: 'mcp.tool == "delete"', action: 'Deny', ...fields }],
 });
