@@ -180,6 +180,33 @@ describe('the least resource', () => {
   });
 });
 
+describe('rules', () => {
+  it('stand in the order of the newest apply, whose first match decides', async () => {
+    const named = (name: string) => rule({ name }).rules[0];
+    const server = (...names: string[]) =>
+      ({
+        apiVersion: 'mcp-recorder.dev/v1alpha1',
+        kind: 'RecordedMCPServer',
+        metadata: { name: 'ordered', namespace: 'tools' },
+        spec: { ...LEAST, rules: names.map(named) },
+      }) as KubeObject;
+    const orders = [
+      ['a', 'b', 'c'],
+      ['c', 'a', 'b'],
+      ['b', 'x', 'c'],
+    ];
+    for (const names of orders) {
+      const { spec } = await api.apply(RESOURCES, server(...names));
+      expect((spec['rules'] as { name: string }[]).map(({ name }) => name)).toEqual(names);
+    }
+  });
+
+  it('have names of their own', async () => {
+    const twice = { rules: [...rule({}).rules, ...rule({ action: 'Deny' }).rules] };
+    await expect(create({ ...LEAST, ...twice })).rejects.toThrow('Duplicate value');
+  });
+});
+
 describe('kubectl get', () => {
   const condition = (type: string, status: string, reason: string) => ({
     type,
