@@ -2,8 +2,7 @@
  * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
  * Invariant: it passes exchanges only while its gate lets them, and it is drained in the order listener, spool, status.
  */
-import { encodePrincipal, encodeTail } from '@mcp-recorder/recording/format/encode';
-import type { Principal } from '@mcp-recorder/recording/format/line';
+import { encodeTail } from '@mcp-recorder/recording/format/encode';
 import { createClock } from '@mcp-recorder/recording/format/time';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
 import { pino } from 'pino';
@@ -18,6 +17,7 @@ import { createSessionNamer } from './exchange/session.ts';
 import { createGaps } from './gaps.ts';
 import { createGate, type GateState } from './gate.ts';
 import { ackPolicy, logGate, readiness } from './gate-meaning.ts';
+import { closePolicy, loadPolicy } from './load-policy.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
@@ -27,6 +27,8 @@ import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
 import { createReport, type DrainReport } from './report.ts';
 import type { LineTail, Spool } from './spool/spool.ts';
+import { openSessionBindings } from './session-bindings.ts';
+import { nodeSpoolFiles } from './spool/files.ts';
 import { createStatusServer } from './status.ts';
 
 export type { DrainReport, RecorderParts };
@@ -38,11 +40,13 @@ export interface Recorder {
   /** Lines of the recording so far. */
   readonly lines: number;
   /**
-   * Takes over of another configuration what can be taken over while it runs, and states that in the recording.
+   * Takes over of another configuration what can be taken over while it runs, and states that in the recording. Requests that have begun are
+   * judged to their end by what they found.
    * @param signedBy whose signature it bears, as `config` lines give it
    * @returns the keys that keep their value until a restart
+   * @throws Error when its rules or its masking can't be compiled; nothing has changed then
    */
-  reconfigure(wanted: Configuration, signedBy: string): string[];
+  reconfigure(wanted: Configuration, signedBy: string | null): Promise<string[]>;
   /** States in the recording that a configuration was delivered and not taken. @param digest what it would have had */
   refuseConfiguration(digest: string, signedBy: string | null): void;
   /**
@@ -54,14 +58,6 @@ export interface Recorder {
   readonly drained: Promise<void>;
 }
 
-const ANONYMOUS: Principal = {
-  how: 'anonymous',
-  issuer: null,
-  subject: null,
-  name: null,
-  client_id: null,
-  groups: [],
-};
 /** How often counted refusals are written, and operations looked through for those that are too old (ms). */
 const DENIALS_MS = 1_000;
 const EXPIRY_MS = 10_000;
@@ -75,8 +71,11 @@ export async function startRecorder(
   parts: RecorderParts = {},
 ): Promise<Recorder> {
   let inForce = configuration;
+  let reconfigured: Promise<unknown> = Promise.resolve();
   const { pod } = parts;
   const log = parts.log ?? pino({ level: configuration.log.level }, pino.destination(2));
+  // Before anything else: what is wrong with it keeps the recorder from starting.
+  const policy = parts.policy ?? (await loadPolicy(configuration, log));
   const { tls } = configuration.status;
   const certificate = tls === undefined ? null : await makeCertificate();
   const clock = createClock();
@@ -96,6 +95,8 @@ export async function startRecorder(
     gate: () => gate.current.state,
     spool: () => spool.status(),
     storeFailing: () => (recording.watch?.health(0).cause ?? null) !== null,
+    issuers: () => context.policy.identity.issuers,
+    credentialFailing: () => (context.policy.credential?.problem ?? null) !== null,
   });
   const gaps = createGaps(report.now, metrics.exchangeUnrecorded);
   gaps.allowed = configuration.recording.onFailure === 'Open';
@@ -112,6 +113,13 @@ export async function startRecorder(
   live.spool = spool;
   applyAckPolicy();
   const operations = createOperationTable({ nowUs: clock.monotonicUs });
+  const sessions = createSessionNamer({ key: recording.sessionKey, nowMs: Date.now });
+  const bindings = await openSessionBindings({
+    directory: parts.spool === undefined ? configuration.recording.spool.directory : null,
+    files: parts.files ?? nodeSpoolFiles,
+    hash: sessions.hash,
+    onProblem: (message) => report.failed(message, 'Look at the disk under the spool directory.', 'sessions'),
+  });
 
   const context: ProxyContext = {
     spool,
@@ -119,7 +127,8 @@ export async function startRecorder(
     gaps,
     upstream: createUpstream({ origin: new URL(configuration.server.origin) }),
     operations,
-    sessions: createSessionNamer({ key: recording.sessionKey, nowMs: Date.now }),
+    sessions,
+    bindings,
     denials,
     budget: createMemoryBudget(configuration.limits.memoryBytes),
     clock,
@@ -127,13 +136,13 @@ export async function startRecorder(
     warn: (message, fields) => log.warn(fields, message),
     newId,
     maxRequestBytes: configuration.recording.maxRequestBytes,
-    principalJson: encodePrincipal(ANONYMOUS),
-    principalKey: 'anonymous',
+    policy,
     draining: false,
   };
 
   async function abandonStart(error: unknown): Promise<never> {
     context.upstream.close();
+    closePolicy(context.policy, null);
     await spool.drain(AbortSignal.abort());
     await recording.close();
     throw error;
@@ -162,6 +171,8 @@ export async function startRecorder(
     },
     async close() {
       context.upstream.close();
+      await bindings.close();
+      closePolicy(context.policy, null);
       await recording.close();
     },
   });
@@ -173,7 +184,8 @@ export async function startRecorder(
       uploads: recording.uploads(),
       unrecorded: gaps.allowed || gaps.total > 0 ? gaps.total : null,
       draining: context.draining,
-      reload: pod?.reload() ?? null,
+      reload: parts.reload?.() ?? null,
+      policy: context.policy,
     });
   const status = await createStatusServer({
     listen: configuration.status.listen,
@@ -247,10 +259,17 @@ export async function startRecorder(
     for (const { method, outcome } of settled) context.metrics.operationEnded(method, outcome);
   }
 
-  function reconfigure(wanted: Configuration, signedBy: string): string[] {
-    const { next, restartNeeded } = changeOf(inForce, wanted);
+  async function takeOver(wanted: Configuration, signedBy: string | null): Promise<string[]> {
+    const { next, restartNeeded } = changeOf(inForce, wanted, pod !== undefined);
+    const { policy: replaced } = context;
+    const policy =
+      parts.policy ?? (await loadPolicy(next, log, { configuration: inForce, policy: replaced }));
+    // From here on at once: what is judged by the one or by the other is told apart by the line of the recording.
     const { digest: before, recording: old } = inForce;
     inForce = next;
+    context.policy = policy;
+    closePolicy(replaced, policy);
+    if (policy.rules !== replaced.rules) report.rulesChanged();
     if (next.digest !== before) {
       const config = { kind: 'configuration', before, after: next.digest, signed_by: signedBy } as const;
       appendUncarried([encodeTail({ type: 'config', config })], next.digest);
@@ -264,6 +283,13 @@ export async function startRecorder(
     applyAckPolicy();
     cutUnrecorded();
     return restartNeeded;
+  }
+
+  /** One after the other: each begins where the one before has ended. */
+  function reconfigure(wanted: Configuration, signedBy: string | null): Promise<string[]> {
+    const done = reconfigured.then(() => takeOver(wanted, signedBy));
+    reconfigured = done.catch(() => {});
+    return done;
   }
 
   function refuseConfiguration(digest: string, signedBy: string | null): void {

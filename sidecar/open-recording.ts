@@ -20,7 +20,8 @@ import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
 import { openSpool, type SpoolControl } from './spool/open-spool.ts';
 import type { Obstacle, Spool, SpoolStatus } from './spool/spool.ts';
-import type { Pod } from './pod-parts.ts';
+import type { Pod, Reload } from './pod-parts.ts';
+import type { Policy } from './policy.ts';
 import { createStoreWatch, type StoreWatch } from './store-watch.ts';
 import { createUploader } from './upload.ts';
 import { VERSION } from './version.ts';
@@ -35,6 +36,10 @@ export interface RecorderParts {
   spool?: Spool;
   log?: Logger;
   pod?: Pod;
+  /** What became of configurations that were found since the start. */
+  reload?: () => Reload;
+  /** In place of what the configuration says. */
+  policy?: Policy;
 }
 
 export interface Recording {

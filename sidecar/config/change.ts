@@ -3,6 +3,7 @@
  * Invariant: the result is what is in force from then on: what may not change stands in it as it was, and is named.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { CredentialConfiguration } from './access.ts';
 import type { Configuration } from './schema.ts';
 
 export interface Change {
@@ -12,8 +13,11 @@ export interface Change {
   restartNeeded: string[];
 }
 
-/** Takes over of `wanted` what can be taken over without a restart. */
-export function changeOf(inForce: Configuration, wanted: Configuration): Change {
+/**
+ * Takes over of `wanted` what can be taken over without a restart.
+ * @param filesAreMounted other files of the credential come with a new pod only, and with it the restart
+ */
+export function changeOf(inForce: Configuration, wanted: Configuration, filesAreMounted: boolean): Change {
   const restartNeeded: string[] = [];
   const compare = (key: string, before: unknown, after: unknown): void => {
     if (!isDeepStrictEqual(before, after)) restartNeeded.push(key);
@@ -22,6 +26,10 @@ export function changeOf(inForce: Configuration, wanted: Configuration): Change 
     compare(key, inForce[key], wanted[key]);
   }
   compare('server.url', inForce.server.url, wanted.server.url);
+  const changesFiles =
+    filesAreMounted &&
+    !isDeepStrictEqual(filesOf(inForce.server.credential), filesOf(wanted.server.credential));
+  if (changesFiles) restartNeeded.push('server.credential');
   const { commit, spool, onFailure, maxUploadLagMs, maxRequestBytes } = wanted.recording;
   compare('recording.commit', inForce.recording.commit, commit);
   compare('recording.spool', inForce.recording.spool, spool);
@@ -38,7 +46,7 @@ export function changeOf(inForce: Configuration, wanted: Configuration): Change 
     labels: wanted.labels,
     server: {
       ...inForce.server,
-      credential: wanted.server.credential,
+      credential: changesFiles ? inForce.server.credential : wanted.server.credential,
       callerToken: wanted.server.callerToken,
     },
     auth: wanted.auth,
@@ -55,4 +63,9 @@ export function changeOf(inForce: Configuration, wanted: Configuration): Change 
     digest: wanted.digest,
   };
   return { next, restartNeeded };
+}
+
+function filesOf(credential: CredentialConfiguration | null): unknown[] {
+  const entries = Object.entries(credential ?? {}).filter(([key]) => key.endsWith('File'));
+  return entries.map(([, file]) => file).sort();
 }

@@ -96,6 +96,8 @@ export function flagThatGave(keys: KeyPath, flags: ConfigurationFlags): string |
 export function flagHint(keys: KeyPath): string {
   const key = keyText(keys);
   if (key === 'auth') return ' (or give --anonymous, or --issuer and --resource)';
+  // They put an issuer in the place of those of the file.
+  if (key.startsWith('auth.oidc[')) return '';
   const flag = key === 'storage' ? 'store' : flagFor(keys);
   return flag === null ? '' : ` (or give ${flagText(flag)})`;
 }

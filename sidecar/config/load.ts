@@ -20,18 +20,30 @@ interface ParsedFile {
   lineOf(path: KeyPath): number | null;
 }
 
-/**
- * Reads the configuration. Relative paths count from the file's directory, those of flags from the working directory.
- * @param from.text the file's content, from who has read it already
- * @param from.environment only tells where the state of this user goes
- * @throws ConfigurationError with every problem found
- */
-export function loadConfiguration(from: {
+/** Where a configuration comes from. */
+export interface ConfigurationSource {
   file?: string | undefined;
+  /** The file's content, from who has read it already. */
   text?: string;
   flags?: ConfigurationFlags;
+  /** Only tells where the state of this user goes. */
   environment?: Readonly<Record<string, string | undefined>>;
-}): Configuration {
+}
+
+/**
+ * Reads the configuration. Relative paths count from the file's directory, those of flags from the working directory.
+ * @throws ConfigurationError with every problem found
+ */
+export function loadConfiguration(from: ConfigurationSource): Configuration {
+  return readConfiguration(from).configuration;
+}
+
+/** As `loadConfiguration`, with the way back from a key to its line, for who finds more. */
+export function readConfiguration(from: ConfigurationSource): {
+  configuration: Configuration;
+  file: string | null;
+  lineOf: ParsedFile['lineOf'];
+} {
   const { file = null, flags = {}, environment = process.env } = from;
   const parsed: ParsedFile =
     file === null ? { content: {}, lineOf: () => null } : parseFile(file, from.text ?? readFile(file));
@@ -55,7 +67,7 @@ export function loadConfiguration(from: {
       (given, flag) => path.resolve(flag !== null && flags[flag] !== undefined ? process.cwd() : base, given),
       environment,
     );
-    if (problem === null) return configuration;
+    if (problem === null) return { configuration, file, lineOf: parsed.lineOf };
     problems.push({ ...problem, line: parsed.lineOf(problem.path.split('.')) });
   }
   throw new ConfigurationError(file, problems);
@@ -210,17 +222,17 @@ function parseFile(file: string, text: string): ParsedFile {
     });
     throw new ConfigurationError(file, problems);
   }
-  return {
-    content: document.contents === null ? {} : document.toJS(),
-    lineOf(keys) {
-      const parent = document.getIn(keys.slice(0, -1), true);
-      const key = keys.at(-1);
-      const pair = isMap(parent)
-        ? parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key))
-        : undefined;
-      const node = isSeq(parent) ? parent.items[Number(key)] : pair?.key;
-      const at = isNode(node) ? node.range : null;
-      return at == null ? null : lines.linePos(at[0]).line;
-    },
+  const lineOf = (keys: KeyPath): number | null => {
+    if (keys.length === 0) return null;
+    const parent = document.getIn(keys.slice(0, -1), true);
+    const key = keys.at(-1);
+    const pair = isMap(parent)
+      ? parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key))
+      : undefined;
+    const node = isSeq(parent) ? parent.items[Number(key)] : pair?.key;
+    const at = isNode(node) ? node.range : null;
+    // What is missing is told where it is missing from.
+    return at == null ? lineOf(keys.slice(0, -1)) : lines.linePos(at[0]).line;
   };
+  return { content: document.contents === null ? {} : document.toJS(), lineOf };
 }

@@ -7,8 +7,9 @@ import type { ServerResponse } from 'node:http';
 import { encodeResponseTail } from '@mcp-recorder/recording/format/encode';
 import type { Body, EndHow, RecordedHeader } from '@mcp-recorder/recording/format/line';
 import { encodeRecordedHeaders, endToEndHeaders, recordedHeaders } from '../exchange/headers.ts';
+import type { DenialAnswer } from '../exchange/denial.ts';
 import { REFUSALS, type RefusalReason, refusalBody } from '../exchange/refusals.ts';
-import type { LineTail } from '../spool/spool.ts';
+import type { LineTail, SpoolError } from '../spool/spool.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf, withoutHeader } from './headers.ts';
 import {
@@ -155,6 +156,19 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#answer(reason, data, 'cut', true);
   }
 
+  /**
+   * Answers a request that a rule denies.
+   * @param tails the lines of the request: they and all that follows go in one append
+   * @param abandon called when no line of it came to the disk, so that there is no exchange
+   */
+  answerDenied(
+    tails: LineTail[],
+    { status, contentType, body }: DenialAnswer,
+    abandon: (error: SpoolError) => void,
+  ): void {
+    this.#answerWith(tails, { status, contentType, body, how: 'denied', closing: false, abandon });
+  }
+
   /** Answers in the server's place. Nothing of a response may have been recorded yet. */
   answer(reason: RefusalReason, message: string, how: EndHow): void {
     this.#answer(reason, { detail: message }, how, false);
@@ -169,6 +183,12 @@ export class ResponseRecorder implements UpstreamHandler {
     const exchange = this.#exchange;
     const { status, retryAfterSeconds } = REFUSALS[reason];
     const { contentType, body } = refusalBody(reason, exchange.rpcIds, exchange.batch, data);
+    this.#answerWith([], { status, contentType, body, retryAfterSeconds, how, closing });
+  }
+
+  #answerWith(tails: LineTail[], own: RecorderAnswer): void {
+    const exchange = this.#exchange;
+    const { status, contentType, body, retryAfterSeconds, how, closing } = own;
     const bytes = Buffer.from(body);
     const headers = ['Content-Type', contentType, 'Content-Length', String(bytes.length)];
     if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds));
@@ -176,7 +196,6 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#headRecorded = true;
     this.#upstreamEnded = how;
     const sent = this.#response.req.method === 'HEAD' ? [] : [bytes];
-    const tails: LineTail[] = [];
     if (sent.length === 0) tails.push(this.#responseTail(status, headers, NO_BODY));
     else if (bytes.length <= INLINE_BYTES) {
       tails.push(this.#responseTail(status, headers, countedBody(exchange, bytes)));
@@ -196,7 +215,7 @@ export class ResponseRecorder implements UpstreamHandler {
     });
     const head = { status, reason: '', headers };
     const release: Release = { information: null, head, bytes: sent, trailers: null, end: 'whole' };
-    this.#append(tails, release, closing);
+    this.#append(tails, release, closing, own.abandon);
   }
 
   /** The client closed its connection: the server learns it at once, and the record says it. */
@@ -336,12 +355,13 @@ export class ResponseRecorder implements UpstreamHandler {
     });
   }
 
-  #append(tails: LineTail[], release: Release, closing = false): void {
+  #append(tails: LineTail[], release: Release, closing = false, abandon?: (error: SpoolError) => void): void {
     const lines = tails.length;
     this.#exchange.append(
       tails,
       (error) => {
         if (error === null) this.#durable(release);
+        else if (abandon !== undefined && error.durableLines === 0) abandon(error);
         else this.lost(release.end !== null && error.durableLines === lines);
       },
       closing,
@@ -446,6 +466,15 @@ export class ResponseRecorder implements UpstreamHandler {
       this.#call?.resume();
     }
   }
+}
+
+/** The recorder's own words in the server's place. */
+interface RecorderAnswer extends DenialAnswer {
+  retryAfterSeconds?: number | undefined;
+  how: EndHow;
+  /** The disk is enough for them. */
+  closing: boolean;
+  abandon?: (error: SpoolError) => void;
 }
 
 const NO_TRAILERS: RecordedHeader[] = [];

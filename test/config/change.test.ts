@@ -36,7 +36,7 @@ describe('a changed configuration', () => {
     ['server.callerToken', wanted({ server: { ...IN_FORCE.server, callerToken: 'Remove' } })],
     ['nothing but its digest', wanted({})],
   ])('is in force at once in %s', (_, configuration) => {
-    expect(changeOf(IN_FORCE, configuration)).toEqual({ next: configuration, restartNeeded: [] });
+    expect(changeOf(IN_FORCE, configuration, false)).toEqual({ next: configuration, restartNeeded: [] });
   });
 
   it.each<[string, Configuration]>([
@@ -54,7 +54,7 @@ describe('a changed configuration', () => {
     ['drain', wanted({ drain: { timeoutMs: 1 } })],
     ['limits', wanted({ limits: { memoryBytes: 1e9 } })],
   ])('changes nothing but the digest in %s, and names it', (key, configuration) => {
-    expect(changeOf(IN_FORCE, configuration)).toEqual({
+    expect(changeOf(IN_FORCE, configuration, false)).toEqual({
       next: { ...IN_FORCE, digest: 'new' },
       restartNeeded: [key],
     });
@@ -66,7 +66,7 @@ describe('a changed configuration', () => {
       ...recording({ maxRequestBytes: memoryBytes + 1 }),
       limits: { memoryBytes: memoryBytes * 2 },
     };
-    expect(changeOf(IN_FORCE, larger)).toEqual({
+    expect(changeOf(IN_FORCE, larger, false)).toEqual({
       next: { ...IN_FORCE, digest: 'new' },
       restartNeeded: ['recording.maxRequestBytes', 'limits'],
     });
@@ -75,8 +75,8 @@ describe('a changed configuration', () => {
   it('brings other authorities of the operator at once', () => {
     const before: Configuration = { ...IN_FORCE, status: TLS };
     const after = wanted({ status: { ...TLS, tls: { operatorCa: 'two' } } });
-    expect(changeOf(before, after)).toEqual({ next: after, restartNeeded: [] });
-    expect(changeOf(before, wanted({}))).toEqual({
+    expect(changeOf(before, after, false)).toEqual({ next: after, restartNeeded: [] });
+    expect(changeOf(before, wanted({}), false)).toEqual({
       next: { ...before, digest: 'new' },
       restartNeeded: ['status.tls'],
     });
@@ -84,15 +84,15 @@ describe('a changed configuration', () => {
 
   it('takes its parts over one by one: what needs a restart does not hold up the rest', () => {
     const both = { ...recording({ onFailure: 'Open' }), cluster: 'b' };
-    expect(changeOf(IN_FORCE, both)).toEqual({
+    expect(changeOf(IN_FORCE, both, false)).toEqual({
       next: recording({ onFailure: 'Open' }),
       restartNeeded: ['cluster'],
     });
   });
 
   it('names what needs a restart until it is as it was', () => {
-    const { next } = changeOf(IN_FORCE, wanted({ cluster: 'b' }));
-    expect(changeOf(next, wanted({ cluster: 'b' })).restartNeeded).toEqual(['cluster']);
-    expect(changeOf(next, wanted({})).restartNeeded).toEqual([]);
+    const { next } = changeOf(IN_FORCE, wanted({ cluster: 'b' }), false);
+    expect(changeOf(next, wanted({ cluster: 'b' }), false).restartNeeded).toEqual(['cluster']);
+    expect(changeOf(next, wanted({}), false).restartNeeded).toEqual([]);
   });
 });

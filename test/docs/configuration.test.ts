@@ -37,7 +37,9 @@ describe('docs/configuration.md', () => {
       const file = path.join(directory, 'recorder.yaml');
       await fs.writeFile(file, yaml);
       const shown = loadConfiguration({ file });
-      const least = loadConfiguration({ flags: { upstream: shown.server.url, store: '/x', anonymous: true } });
+      const least = loadConfiguration({
+        flags: { upstream: shown.server.url, store: '/x', anonymous: true },
+      });
       // What the example repeats are the defaults.
       const { listen, drain, limits, log, status } = least;
       expect(shown).toMatchObject({ listen, drain, limits, log, status });

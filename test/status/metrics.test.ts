@@ -7,6 +7,8 @@ function setUp() {
     activeStreams: () => 3,
     gate: () => 'Closed' as const,
     storeFailing: () => true,
+    issuers: () => [],
+    credentialFailing: () => true,
     spool: () => ({
       watermarks: { appended: 100, synced: 90, acked: 60 },
       bytes: 4096,
