@@ -25,8 +25,8 @@ export interface AccessInForce {
   auth: Auth | undefined;
   rules: AccessRule[];
   masking: { base64: boolean; rules: MaskingRule[] };
-  /** How many of the first rules are the platform team's. */
-  platform: { rules: number; masks: number };
+  /** How many of the first rules and masks are the platform team's; `builtIn`: how many of these rules stand in no value of the chart. */
+  platform: { rules: number; builtIn: number; masks: number };
   refusals: Refusal[];
 }
 
@@ -42,7 +42,7 @@ export function accessInForce({ spec }: RecordedMCPServer, { policy }: Settings)
       base64: policy.masking.base64 || spec.masking?.base64 === true,
       rules: [...masks, ...own.masks],
     },
-    platform: { rules: rules.length, masks: masks.length },
+    platform: { rules: rules.length, builtIn: identity.required ? 1 : 0, masks: masks.length },
     refusals: [...identity.refusals, ...own.refusals],
   };
 }

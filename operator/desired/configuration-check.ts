@@ -46,6 +46,23 @@ export function accessProblems(resource: RecordedMCPServer, settings: Settings):
   return [...refused, ...configurationProblems(content, access.platform)];
 }
 
+/** What is wrong with the rules and masks of the platform team themselves, which come before those of every resource. */
+export function platformProblems({ policy }: Settings): string[] {
+  const { rules, masking } = policy;
+  const content = {
+    auth: { mode: 'Anonymous' },
+    rules,
+    masking,
+    server: { url: 'http://127.0.0.1:8080/' },
+    storage: { directory: '/recordings' },
+  };
+  return configurationProblems(content, {
+    rules: rules.length,
+    builtIn: 0,
+    masks: masking.rules.length,
+  });
+}
+
 /** Keys of a recorder's configuration that stand elsewhere in a resource. */
 const FIELDS: readonly (readonly [RegExp, string])[] = [
   [/\.valueFile$/, '.secretKeyRef'],
@@ -53,18 +70,18 @@ const FIELDS: readonly (readonly [RegExp, string])[] = [
   [/\.(username|password|clientId|clientSecret)File$/, '.$1SecretKeyRef'],
 ];
 
-function fieldOf(path: KeyPath, { rules, masks }: AccessInForce['platform']): string {
+function fieldOf(path: KeyPath, { rules, builtIn, masks }: AccessInForce['platform']): string {
   const [section, second, ...rest] = path;
   if (section === 'labels') return `metadata.${keyText(path)}`;
   if (section === 'rules' && typeof second === 'number') {
     return second < rules
-      ? `policy.rules of the chart, ${keyText(path)}`
+      ? `policy.${keyText(['rules', second - builtIn, ...rest])} of the chart`
       : `spec.${keyText(['rules', second - rules, ...rest])}`;
   }
   const [index, ...field] = rest;
   if (section === 'masking' && second === 'rules' && typeof index === 'number') {
     return index < masks
-      ? `policy.masking.rules of the chart, ${keyText(path)}`
+      ? `policy.${keyText(path)} of the chart`
       : `spec.${keyText(['masking', 'rules', index - masks, ...field])}`;
   }
   return FIELDS.reduce((text, [key, name]) => text.replace(key, name), `spec.${keyText(path)}`);

@@ -229,7 +229,7 @@ describe('what is wrong with it', () => {
 
   it('is told of the chart where it stands there', () => {
     expect(problems({ rules: [NO_DELETES] }, { rules: [wrong] })[0]).toMatch(
-      /^policy\.rules of the chart, rules\[0\]\.when: line 1, column /,
+      /^policy\.rules\[0\]\.when of the chart: line 1, column /,
     );
   });
 
@@ -238,6 +238,21 @@ describe('what is wrong with it', () => {
       'an expression of another type',
       { rules: [{ ...NO_DELETES, when: 'mcp.tool' }] },
       /^spec\.rules\[0\]\.when: .*string/,
+    ],
+    [
+      'a pattern that is none',
+      { masking: { rules: [{ on: 'Record', name: 'x', pattern: '(' }] } },
+      /^spec\.masking\.rules\[0\]\.pattern: is no RE2 pattern/,
+    ],
+    [
+      'an unknown detector',
+      { masking: { rules: [{ on: 'Record', detectors: ['all', 'nothing'] }] } },
+      /^spec\.masking\.rules\[0\]\.detectors\[1\]: is no detector; known are all, /,
+    ],
+    [
+      'a path that is none',
+      { masking: { rules: [{ on: 'Record', name: 'x', paths: ['$..['] }] } },
+      /^spec\.masking\.rules\[0\]\.paths\[0\]: /,
     ],
     ['a name that is there', { rules: [NO_DELETES, NO_DELETES] }, /^spec\.rules\[1\]\.name: .*earlier rule/],
     [
