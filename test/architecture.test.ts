@@ -162,7 +162,7 @@ describe('the import rules', () => {
   });
 
   it('loads into the recorder of a pod only when it is configured what verifies tokens, rules and masks', () => {
-    const forSome = ['jose', '@marcbachmann/cel-js', 're2js'];
+    const forSome = ['jose', '@marcbachmann/cel-js', 're2js', '@secretlint/secretlint-rule-preset-recommend'];
     const ever = loadedBy('sidecar/pod.ts', 'ever');
     expect(forSome.filter((target) => !ever.includes(target))).toEqual([]);
     expect(loadedBy('sidecar/pod.ts', 'at start').filter((target) => forSome.includes(target))).toEqual([]);

@@ -178,7 +178,7 @@ describe('mcp-recorder record', () => {
     );
 
     await write('rules:\n  - name: a\n    when: mcp.tol == "x"\n    action: Deny\n');
-    const wrong = `${file}:4: rules[0].when (line 1, column 4): `;
+    const wrong = `${file}:4: rules[0].when (line 1, column 5): `;
     await eventually(async () => (await told()).reload.refused?.includes(wrong) ?? false, {
       withinMs: 10_000,
     });

@@ -236,7 +236,9 @@ export async function startIdentityProvider(
       const payload = { iss: issuer, sub: 'ada', iat: now, exp: now + tokenSeconds, ...claims };
       return new SignJWT(payload)
         .setProtectedHeader({ alg, kid: key['kid'] as string, typ: 'at+jwt', ...header })
-        .sign(key as Parameters<SignJWT['sign']>[0]);
+        .sign(key as Parameters<SignJWT['sign']>[0], {
+          crit: Object.fromEntries((header.crit ?? []).map((name) => [name, true])),
+        });
     },
     async rotate(keepOld) {
       const old = published;

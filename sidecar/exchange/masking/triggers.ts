@@ -154,28 +154,23 @@ export function buildAutomaton(triggers: readonly Trigger[]): TriggerAutomaton |
   const width = representatives.length;
   const rows: number[][] = [];
   const accepted: number[][] = [];
-  const sets: number[][] = [];
-  const numbers = new Map<string, number>();
-  const root = closure(nfa, nfa.starts);
-  const numberOf = (set: number[]): number => {
-    const key = set.join();
-    const known = numbers.get(key);
-    if (known !== undefined) return known;
-    numbers.set(key, sets.length);
-    sets.push(set);
-    return sets.length - 1;
-  };
-  numberOf(root);
+  // Each state is the set of places that were reached; that every trigger may begin anywhere goes without saying.
+  const sets: number[][] = [[]];
+  const numbers = new Map<string, number>([['', 0]]);
+  const begun = representatives.map((code) => moved(nfa, closure(nfa, nfa.starts), code));
   for (let state = 0; state < sets.length; state += 1) {
     if (state >= MAX_STATES) return null;
     const set = sets[state] as number[];
     accepted.push(set.flatMap((item) => (nfa.classes[item] === null ? [nfa.ids[item] as number] : [])));
-    rows.push(
-      representatives.map((code) => {
-        const moved = set.filter((item) => nfa.classes[item]?.[code] === 1).map((item) => item + 1);
-        return numberOf(moved.length === 0 ? root : closure(nfa, [...moved, ...root]));
-      }),
-    );
+    const row = representatives.map((code, group) => {
+      const target = closure(nfa, [...moved(nfa, set, code), ...(begun[group] as number[])]);
+      const key = target.join();
+      const known = numbers.get(key);
+      if (known !== undefined) return known;
+      numbers.set(key, sets.length);
+      return sets.push(target) - 1;
+    });
+    rows.push(row);
   }
   const tails = new Map(triggers.map(({ id, places }) => [id, places.slice(endOfBeginning(places))]));
   return runnable(rows, accepted, tails, classOf, width);
@@ -195,6 +190,10 @@ function layOut(triggers: readonly Trigger[]): Nfa {
     nfa.ids.push(id);
   }
   return nfa;
+}
+
+function moved(nfa: Nfa, set: readonly number[], code: number): number[] {
+  return set.flatMap((item) => (nfa.classes[item]?.[code] === 1 ? [item + 1] : []));
 }
 
 /** All places reachable without a character, in order and once each. */
