@@ -48,6 +48,6 @@ export const secretMasker: Masker = {
   member: (_, value) => plain(value),
   bytes(bytes) {
     const { text, masked } = plain(bytes.toString('latin1'));
-    return masked === null ? null : { bytes: Buffer.from(text, 'latin1'), masked };
+    return masked === null ? null : { bytes: Buffer.from(text, 'latin1'), masked, exceeded: false };
   },
 };

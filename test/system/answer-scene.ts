@@ -5,10 +5,10 @@
 import type { Line } from '@mcp-recorder/recording/format/line';
 import { lineSchema } from '@mcp-recorder/recording/format/line-schema';
 import { expect } from 'vitest';
-import { anonymousPolicy } from '../../sidecar/anonymous-policy.ts';
 import type { RuleConfiguration } from '../../sidecar/config/access.ts';
 import type { Masking } from '../../sidecar/exchange/masking/masking.ts';
 import { compileRules } from '../../sidecar/exchange/rules/compile.ts';
+import { createAnonymousIdentity } from '../../sidecar/identity/anonymous.ts';
 import type { Policy } from '../../sidecar/policy.ts';
 import { connectRaw, listenRaw, type RawConnection, type RawServer } from '../support/raw-http.ts';
 import { startTestRecorder, type TestRecorder, type TestRecorderOptions } from '../support/recorder.ts';
@@ -20,7 +20,6 @@ export function policyWith(parts: {
   masking?: Partial<Masking>;
   rules?: Partial<RuleConfiguration>[];
 }): Policy {
-  const policy = anonymousPolicy(SERVER);
   const rules = (parts.rules ?? []).map((rule) => ({
     name: 'rule',
     when: 'true',
@@ -32,7 +31,10 @@ export function policyWith(parts: {
   const compiled = rules.length === 0 ? null : compileRules(rules, SERVER);
   if (compiled !== null && !compiled.ok) throw new Error(JSON.stringify(compiled.problems));
   return {
-    ...policy,
+    identity: createAnonymousIdentity(null),
+    credential: null,
+    callerToken: 'Forward',
+    server: SERVER,
     rules: compiled?.rules ?? null,
     masking: { record: null, wire: null, ...parts.masking },
   };
