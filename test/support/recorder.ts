@@ -16,7 +16,14 @@ import type { Configuration } from '@mcp-recorder/sidecar/config/schema';
 import { pino } from 'pino';
 import { type Callback, nodeSpoolFiles, type SpoolFiles } from '../../sidecar/spool/files.ts';
 
+/** The sections of a configuration that say who may call and what becomes of it. */
+export type AccessSections = Partial<Pick<Configuration, 'labels' | 'auth' | 'rules' | 'masking'>> & {
+  server?: Partial<Pick<Configuration['server'], 'credential' | 'callerToken'>>;
+};
+
 export interface TestRecorder {
+  /** What it was started with. */
+  configuration: Configuration;
   port: number;
   origin: string;
   statusOrigin: string;
@@ -37,6 +44,8 @@ export interface TestRecorderOptions {
   drainTimeoutMs?: number;
   directory?: string;
   recording?: Partial<Pick<Configuration['recording'], 'commit' | 'onFailure' | 'maxUploadLagMs'>>;
+  /** Default: nobody is identified, there are no rules, and nothing is masked. */
+  access?: AccessSections;
   /** What the recorder stores to, given the directory store. */
   wrapStore?: (real: ObjectStore) => ObjectStore;
 }
@@ -59,6 +68,9 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
     configuration.recording.maxRequestBytes = options.maxRequestBytes;
   configuration.drain.timeoutMs = options.drainTimeoutMs ?? 2_000;
   Object.assign(configuration.recording, options.recording);
+  const { server, ...sections } = options.access ?? {};
+  Object.assign(configuration, sections);
+  Object.assign(configuration.server, server);
   const store = createDirectoryStore(path.join(directory, 'store'));
   const recorder = await startRecorder(configuration, {
     log: pino({ level: 'silent' }),
@@ -78,6 +90,7 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
   }
 
   return {
+    configuration,
     port: recorder.listenAddress.port,
     origin: `http://127.0.0.1:${recorder.listenAddress.port}`,
     statusOrigin: `http://127.0.0.1:${recorder.statusAddress.port}`,
