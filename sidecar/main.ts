@@ -23,6 +23,7 @@ import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
 import type { Policy } from './policy.ts';
 import { createListener, type Listener } from './proxy/listener.ts';
+import { HOLD_BOUNDS } from './proxy/hold.ts';
 import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
@@ -144,6 +145,7 @@ async function join(
     bindings,
     denials,
     budget: createMemoryBudget(configuration.limits.memoryBytes),
+    hold: parts.hold ?? HOLD_BOUNDS,
     clock,
     metrics: report.counting(metrics),
     warn: (message, fields) => log.warn(fields, message),

@@ -172,6 +172,14 @@ describe('the import rules', () => {
     expect(deciding).toEqual(['sidecar/load-policy.ts']);
   });
 
+  it('loads what fetches keys only into a process that ends, and what verifies tokens only where tokens are looked at', () => {
+    expect(loadedBy('sidecar/identity/fetch-keys.ts', 'at start')).toContain('openid-client');
+    const looking = loadedBy('sidecar/identity/create-identity.ts', 'at start');
+    expect(looking).toContain('jose');
+    expect(looking).not.toContain('openid-client');
+    expect(loadedBy('sidecar/identity/anonymous.ts', 'at start')).not.toContain('jose');
+  });
+
   it('keeps file primitives of the spool in one module', () => {
     const fileModules = /^(node:)?fs(\/promises)?$/;
     const users = sources('sidecar').filter((file) =>
