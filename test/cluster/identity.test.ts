@@ -94,7 +94,7 @@ onCluster('identity', () => {
     });
   const denyTool = (tool: string) => ({
     name: 'clients-may-not',
-    when: `mcp.tool == "${tool}" && principal.subject.startsWith("system:serviceaccount:${client.namespace}:")`,
+    when: `mcp.tool == "${tool}" && "system:serviceaccounts:${client.namespace}" in principal.groups`,
     action: 'Deny',
     message: 'Not for clients',
     hideTools: true,
