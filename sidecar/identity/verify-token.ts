@@ -3,7 +3,11 @@
  * Invariant: nothing of a token is believed before its signature was verified with a key of an issuer that is trusted; what is read before
  * only picks the key. Nothing of it is in a verdict but the caller.
  */
-import { decodeProtectedHeader, decodeJwt, errors, jwtVerify } from 'jose';
+// The whole of the package would stay in memory, twice as much as these (docs/adr/0006-memory-of-a-sidecar.md).
+import { decodeProtectedHeader } from 'jose/decode/protected_header';
+import * as errors from 'jose/errors';
+import { decodeJwt } from 'jose/jwt/decode';
+import { jwtVerify } from 'jose/jwt/verify';
 import type { IssuerConfiguration } from '../config/access.ts';
 import type { Caller } from '../exchange/caller.ts';
 import { callerOf } from './caller-of.ts';

@@ -275,6 +275,25 @@ describe.concurrent('an answer that is no good', () => {
   });
 });
 
+describe('another configuration', () => {
+  it('goes on with the keys that were fetched, and judges anew', async () => {
+    await using idp = await startLasting();
+    const first = openScene([issuerOf(idp.issuer)]);
+    const token = await idp.sign({ aud });
+    expect(await outcomeOf(first, token)).toBe('pass');
+    await idp.down();
+    using next = openScene([issuerOf(idp.issuer, { groupsClaim: 'roles' })], {}, first);
+    first[Symbol.dispose]();
+    expect(await outcomeOf(next, token)).toBe('pass');
+    using strict = openScene([issuerOf(idp.issuer)], { scopes: ['mcp:use'] }, next);
+    expect(await outcomeOf(strict, token)).toContain('insufficient_scope');
+    expect(idp.keyFetches).toBe(1);
+    await idp.up();
+    await idp.rotate(false);
+    expect(await outcomeOf(next, await idp.sign({ aud }))).toBe('pass');
+  });
+});
+
 describe('an identity that is closed', () => {
   it('fetches no more', async () => {
     await using idp = await startLasting();

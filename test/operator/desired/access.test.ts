@@ -1,8 +1,11 @@
 /** Who may call, what they may do, what is masked and what the server is given: what follows for the recorder, within the platform team's bounds. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { loadConfiguration } from '@mcp-recorder/sidecar/config/load';
 import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
 import type { RecordedMCPServerSpec } from '../../../operator/api/recorded-mcp-server.ts';
-import { accessProblems } from '../../../operator/desired/configuration-check.ts';
+import { accessProblems, platformProblems } from '../../../operator/desired/configuration-check.ts';
 import { decide } from '../../../operator/desired/decide.ts';
 import { sidecarConfiguration } from '../../../operator/desired/sidecar-configuration.ts';
 import type { Settings } from '../../../operator/settings.ts';
@@ -287,6 +290,34 @@ describe('what is wrong with it', () => {
     const plan = decide({ ...observed, resource: { ...observed.resource, spec } });
     expect(conditionIn(plan, 'Ready')).toMatchObject({ status: 'False', reason: 'ConfigurationInvalid' });
     expect(conditionIn(plan, 'Ready').message).toContain('spec.auth: missing');
+  });
+});
+
+describe('the examples of the documentation', () => {
+  const root = path.join(import.meta.dirname, '../../..');
+  const page = (file: string) => readFileSync(path.join(root, file), 'utf8');
+
+  it('are taken by the recorder', () => {
+    const examples = [...page('docs/api.md').matchAll(/```yaml\n([^]*?)```/g)].map(([, text = '']) =>
+      parse(text),
+    );
+    const [demo] = parseAllDocuments(page('demo/kubernetes/identity.yaml')).map((one) => one.toJS());
+    expect(examples.length).toBeGreaterThan(1);
+    for (const { spec } of [...examples, demo]) {
+      // As the API server gives it.
+      const { auth, masking, ...given } = spec as Partial<RecordedMCPServerSpec>;
+      const rules = (masking?.rules ?? []).map((mask) => Object.assign({ on: 'Record' }, mask));
+      const whole = { ...given, auth: Object.assign({ mode: 'Enforce' }, auth), masking: { rules } };
+      expect(problems(whole), JSON.stringify(spec)).toEqual([]);
+    }
+  });
+
+  it('are taken by the operator', () => {
+    const [, text = ''] = /policy\.yaml <<END\n([^]*?)\nEND/.exec(page('docs/operations.md')) ?? [];
+    const { policy } = parse(text);
+    expect(policy.rules).toHaveLength(1);
+    const { base64, rules } = { base64: false, ...policy.masking };
+    expect(platformProblems(bounded({ ...policy, masking: { base64, rules } }))).toEqual([]);
   });
 });
 
