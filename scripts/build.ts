@@ -15,6 +15,7 @@ const ENTRIES: Record<string, string[]> = {
     'sidecar/pod.ts',
     'sidecar/certificate-maker.ts',
     'sidecar/config/reader.ts',
+    'sidecar/credential/fetch-token.ts',
     'sidecar/identity/fetch-keys.ts',
   ],
   operator: ['operator/main.ts'],

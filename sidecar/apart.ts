@@ -10,7 +10,7 @@ import path from 'node:path';
 const MOST_MS = 60_000;
 const MOST_BYTES = 4 * 1024 * 1024;
 
-type Work = 'certificate-maker' | 'config/reader' | 'identity/fetch-keys';
+export type Work = 'certificate-maker' | 'config/reader' | 'credential/fetch-token' | 'identity/fetch-keys';
 
 /**
  * Runs a module of this folder with `input` as its standard input; gives its standard output.

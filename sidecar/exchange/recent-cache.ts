@@ -5,6 +5,9 @@
 export interface RecentCache<Value> {
   get(key: string): Value | undefined;
   set(key: string, value: Value): void;
+  delete(key: string): void;
+  /** All entries, those used longest ago first. */
+  entries(): [string, Value][];
 }
 
 export interface Weight {
@@ -40,5 +43,10 @@ export function createRecentCache<Value>(atLeast: number, weight?: Weight): Rece
       return old;
     },
     set,
+    delete(key) {
+      recent.delete(key);
+      older.delete(key);
+    },
+    entries: () => [...[...older].filter(([key]) => !recent.has(key)), ...recent],
   };
 }
