@@ -14,6 +14,7 @@ import { type DrainReport, type Recorder, startRecorder } from '@mcp-recorder/si
 import { loadConfiguration } from '@mcp-recorder/sidecar/config/load';
 import type { Configuration } from '@mcp-recorder/sidecar/config/schema';
 import { pino } from 'pino';
+import type { Policy } from '../../sidecar/policy.ts';
 import { type Callback, nodeSpoolFiles, type SpoolFiles } from '../../sidecar/spool/files.ts';
 
 export interface TestRecorder {
@@ -37,6 +38,8 @@ export interface TestRecorderOptions {
   drainTimeoutMs?: number;
   directory?: string;
   recording?: Partial<Pick<Configuration['recording'], 'commit' | 'onFailure' | 'maxUploadLagMs'>>;
+  /** What decides about requests; without it everybody may call. */
+  policy?: Policy;
   /** What the recorder stores to, given the directory store. */
   wrapStore?: (real: ObjectStore) => ObjectStore;
 }
@@ -63,6 +66,7 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
   const recorder = await startRecorder(configuration, {
     log: pino({ level: 'silent' }),
     ...(options.files === undefined ? {} : { files: options.files }),
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.wrapStore === undefined ? {} : { store: options.wrapStore(store) }),
   });
 
