@@ -93,9 +93,7 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
   function withoutToken(bearer: Exclude<Bearer, { kind: 'token' }>, head: RequestHead): Identified {
     if (bearer.kind === 'too_long') return refuse(invalidToken(bearer.message), head);
     if (bearer.kind === 'malformed') return refuse(invalidRequest(bearer.message), head);
-    if (!enforces && bearer.kind === 'none' && !hasTokenInQuery(head.target)) {
-      return { verdict: 'pass', caller: ANONYMOUS };
-    }
+    if (!enforces && bearer.kind === 'none') return { verdict: 'pass', caller: ANONYMOUS };
     return refuse(NO_TOKEN, head);
   }
 
@@ -154,7 +152,7 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
       if (own !== null) return own;
       if (!origins.allows(head.rawHeaders))
         return challenges.refuse(FORBIDDEN_ORIGIN, [], { Vary: 'Origin' });
-      if (enforces && hasTokenInQuery(head.target)) return refuse(TOKEN_IN_QUERY, head);
+      if (hasTokenInQuery(head.target)) return refuse(TOKEN_IN_QUERY, head);
       const bearer = bearerOf(head.rawHeaders);
       if (bearer.kind !== 'token') return withoutToken(bearer, head);
       return remembered(bearer.token, head) ?? judged(bearer.token, head);

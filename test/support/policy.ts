@@ -3,10 +3,11 @@
  * Invariant: what a part does is plain from its name; none of them keeps a request.
  */
 import { encodePrincipal } from '@mcp-recorder/recording/format/encode';
-import type { Masked, Principal } from '@mcp-recorder/recording/format/line';
-import type { RuleConfiguration } from '../../sidecar/config/access.ts';
+import type { Principal } from '@mcp-recorder/recording/format/line';
+import type { MaskingRuleConfiguration, RuleConfiguration } from '../../sidecar/config/access.ts';
 import type { Caller } from '../../sidecar/exchange/caller.ts';
-import type { MaskedText, Masker } from '../../sidecar/exchange/masking/masking.ts';
+import { compileMasking } from '../../sidecar/exchange/masking/compile.ts';
+import type { Masker } from '../../sidecar/exchange/masking/masking.ts';
 import { compileRules } from '../../sidecar/exchange/rules/compile.ts';
 import type { Rules } from '../../sidecar/exchange/rules/rules.ts';
 import { createAnonymousIdentity } from '../../sidecar/identity/anonymous.ts';
@@ -81,43 +82,15 @@ export function rulesOf(
   return made.rules;
 }
 
-/** Masks what a pattern finds, on decoded JSON strings and in other text, and the values of members with one of these names. */
-export function masker(rule: string, pattern: RegExp, keys: readonly string[] = []): Masker {
-  const mark = `[masked:${rule}]`;
-  const result = (text: string, count: number): MaskedText => ({
-    text,
-    masked: count === 0 ? null : [{ rule, count }],
-    exceeded: false,
-  });
-  function replaceIn(text: string): MaskedText {
-    let count = 0;
-    const shown = text.replaceAll(pattern, () => {
-      count++;
-      return mark;
-    });
-    return result(count === 0 ? text : shown, count);
-  }
-  return {
-    value: replaceIn,
-    member: (name, value) => (keys.includes(name) ? result(mark, 1) : replaceIn(value)),
-    content(text) {
-      let count = 0;
-      let value: unknown;
-      try {
-        value = JSON.parse(text, (key, inner: unknown) => {
-          const found = typeof inner === 'string' ? replaceIn(inner) : null;
-          const masked = keys.includes(key) ? result(mark, 1) : found;
-          count += masked?.masked?.[0]?.count ?? 0;
-          return masked === null ? inner : masked.text;
-        });
-      } catch {
-        return replaceIn(text);
-      }
-      return result(count === 0 ? text : JSON.stringify(value), count);
-    },
-    bytes(bytes) {
-      const { text, masked } = replaceIn(bytes.toString('latin1'));
-      return masked === null ? null : { bytes: Buffer.from(text, 'latin1'), masked: masked as Masked[] };
-    },
-  };
+/**
+ * Masks what a pattern (RE2) finds, as rule `<name>`, and the values of members with one of these names, as rule `<name>-key`.
+ * @throws Error when a rule can't be compiled
+ */
+export function maskerOf(name: string, pattern: string | null, keys: readonly string[] = []): Masker {
+  const rules: MaskingRuleConfiguration[] = [];
+  if (pattern !== null) rules.push({ kind: 'pattern', name, pattern, on: 'Record' });
+  if (keys.length > 0) rules.push({ kind: 'keys', name: `${name}-key`, keys: [...keys], on: 'Record' });
+  const made = compileMasking({ base64: false, rules });
+  if (!made.ok || made.masking.record === null) throw new Error(JSON.stringify(made));
+  return made.masking.record;
 }

@@ -38,6 +38,8 @@ const METHODS = new Set([
 ]);
 /** Names of types, to compare `type(value)` with. */
 const TYPE_NAMES = new Set(['string', 'bool', 'int', 'double', 'map', 'list', 'null_type', 'type']);
+/** What else the engine gives a meaning to. */
+const NAMESPACES = new Set(['cel', 'google', 'optional', 'bytes', 'uint']);
 const OPERATORS = new Set(
   '. [] value id call rcall list map ?: || && !_ -_ != == in + - * / % < <= > >='.split(' '),
 );
@@ -57,41 +59,24 @@ export interface Reads {
 
 /** The first thing that a rule must not say, or null. Meant for a tree before its type check; needs no deep stack. */
 export function findSyntaxProblem(root: SyntaxNode): SyntaxProblem | null {
-  const open: [node: SyntaxNode, depth: number][] = [[root, 1]];
+  const open: [node: SyntaxNode, depth: number, parent: SyntaxNode | null][] = [[root, 1, null]];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const [node, depth] = next;
-    if (depth > MAX_DEPTH) {
-      const message = `The expression is nested more than ${MAX_DEPTH} levels deep. A list with \`in\` says the same as many \`||\`.`;
-      return { message, node };
-    }
-    const message = problemOf(node);
+    const [node, depth, parent] = next;
+    const message = depth > MAX_DEPTH ? TOO_DEEP : problemOf(node, parent);
     if (message !== null) return { message, node };
-    const isSelect = selectOf(node) !== null;
-    for (const child of childrenOf(node)) {
-      if (child.op !== 'id') open.push([child, depth + 1]);
-      else if (isVariable(child.args as string) && !isSelect) {
-        return {
-          message: `\`${child.args as string}\` can't be used as a whole: name one of its members, as in \`${exampleOf(child.args as VariableName)}\``,
-          node: child,
-        };
-      }
-    }
-  }
-  if (root.op === 'id' && isVariable(root.args as string)) {
-    return { message: `\`${root.args as string}\` is no condition: compare one of its members`, node: root };
+    for (const child of childrenOf(node).toReversed()) open.push([child, depth + 1, node]);
   }
   return null;
 }
 
-function exampleOf(variable: VariableName): string {
-  return `${variable}.${Object.keys(FIELDS[variable])[0] as string}`;
-}
+const TOO_DEEP = `The expression is nested more than ${MAX_DEPTH} levels deep. A list with \`in\` says the same as many \`||\`.`;
 
 function isVariable(name: string): name is VariableName {
   return Object.hasOwn(FIELDS, name);
 }
 
-function problemOf(node: SyntaxNode): string | null {
+function problemOf(node: SyntaxNode, parent: SyntaxNode | null): string | null {
+  if (node.op === 'id') return problemOfName(node.args as string, parent);
   if (!OPERATORS.has(node.op)) return `\`${node.op}\` is not available in rules`;
   if (node.op === 'value' && typeof node.args === 'object' && node.args !== null) {
     return 'Rules have no bytes and no unsigned integers: write text in quotes and numbers without `u`';
@@ -109,6 +94,13 @@ function problemOf(node: SyntaxNode): string | null {
     return `\`${declared}\` has a meaning already: call the variable of \`${name}\` something else`;
   }
   return null;
+}
+
+function problemOfName(name: string, parent: SyntaxNode | null): string | null {
+  if (NAMESPACES.has(name)) return `\`${name}\` is not available in rules`;
+  if (!isVariable(name) || (parent !== null && selectOf(parent) !== null)) return null;
+  const [member] = Object.keys(FIELDS[name]);
+  return `\`${name}\` can't be used as a whole: name one of its members, as in \`${name}.${member}\``;
 }
 
 /** What an expression reads that `findSyntaxProblem` found nothing in. */
