@@ -17,12 +17,20 @@ export interface PolicyProblem {
 /** Compiles what rules and masking consist of, and gives what is wrong with it. */
 export async function policyProblems({
   rules,
+  masking,
 }: Pick<Configuration, 'rules' | 'masking'>): Promise<PolicyProblem[]> {
   const problems: PolicyProblem[] = [];
   if (rules.length > 0) {
     const { checkRules } = await import('../exchange/rules/compile.ts');
     for (const { rule, key, message, line, column } of checkRules(rules)) {
       problems.push({ path: ['rules', rule, key], position: { line, column }, message });
+    }
+  }
+  if (masking.rules.length > 0) {
+    const { checkMasking } = await import('../exchange/masking/compile.ts');
+    for (const { rule, key, index, message } of checkMasking(masking)) {
+      const path = ['masking', 'rules', rule, key, ...(index === null ? [] : [index])];
+      problems.push({ path, position: null, message });
     }
   }
   return problems;
