@@ -59,7 +59,7 @@ function policyTestCommand(): Command {
     const between = readTimeOptions({ since, until });
     // The rules' language and the detectors are loaded only by those who need them.
     const { loadPolicyCheck } = await import('@mcp-recorder/sidecar/config/policy-check');
-    const { policy, check } = await loadPolicyCheck(config);
+    const { policy, check } = loadPolicyCheck(config);
     await withStore(recording, flags, async (store) => {
       const print = (text: string): void => void process.stdout.write(`${text}\n`);
       const each = json ? (findings: ExchangeFindings) => print(findingsJson(findings)) : () => {};

@@ -37,15 +37,17 @@ export async function loadPolicy(
       ? before.policy
       : null;
 
+  const sameRules = kept((of) => [of.rules, of.name, of.namespace, of.cluster, of.labels]);
+  const sameMasking = kept((of) => of.masking);
   // What can fail comes first.
-  const rules = kept((of) => [of.rules, of.name, of.namespace, of.cluster, of.labels]);
-  const compiled = rules === null ? await loadRules(configuration, recorded) : rules.rules;
+  const rules = sameRules === null ? await loadRules(configuration, recorded) : sameRules.rules;
+  const masking = sameMasking?.masking ?? (await loadMasking(configuration));
   const identity = kept(({ auth }) => auth)?.identity ?? (await loadIdentity(configuration, log));
   const credential = kept((of) => of.server.credential);
   return {
     identity,
-    rules: compiled,
-    masking: { record: null, wire: null },
+    rules,
+    masking,
     credential: credential === null ? await loadCredential(configuration, log) : credential.credential,
     callerToken: server.callerToken,
     server: recorded,
@@ -70,10 +72,23 @@ async function loadRules({ rules }: Configuration, server: Policy['server']): Pr
   const { compileRules } = await import('./exchange/rules/compile.ts');
   const made = compileRules(rules, server);
   if (made.ok) return made.rules;
-  const problems = made.problems.map(({ rule, key, line, column, message }) => {
-    return `rules[${rule}].${key} (line ${line}, column ${column}): ${message}`;
-  });
+  const problems = made.problems.map(
+    ({ rule, key, line, column, message }) =>
+      `rules[${rule}].${key} (line ${line}, column ${column}): ${message}`,
+  );
   throw new Error(`The rules can't be used: ${problems.join('; ')}`);
+}
+
+async function loadMasking({ masking }: Configuration): Promise<Policy['masking']> {
+  if (masking.rules.length === 0) return { record: null, wire: null };
+  const { compileMasking } = await import('./exchange/masking/compile.ts');
+  const made = compileMasking(masking);
+  if (made.ok) return made.masking;
+  const problems = made.problems.map(
+    ({ rule, key, index, message }) =>
+      `masking.rules[${rule}].${key}${index === null ? '' : `[${index}]`}: ${message}`,
+  );
+  throw new Error(`The masking can't be used: ${problems.join('; ')}`);
 }
 
 async function loadIdentity({ auth }: Configuration, log: Logger): Promise<Identity> {

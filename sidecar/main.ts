@@ -22,6 +22,7 @@ import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
 import { createListener, type Listener } from './proxy/listener.ts';
+import { HOLD_BOUNDS } from './proxy/hold.ts';
 import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
@@ -131,6 +132,7 @@ export async function startRecorder(
     bindings,
     denials,
     budget: createMemoryBudget(configuration.limits.memoryBytes),
+    hold: parts.hold ?? HOLD_BOUNDS,
     clock,
     metrics: report.counting(metrics),
     warn: (message, fields) => log.warn(fields, message),

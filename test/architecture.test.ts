@@ -62,12 +62,18 @@ function violations(folder: string, allowed: (file: string, target: string) => b
   );
 }
 
-/** All that a module loads, and what that loads in turn: files of ours, and names of packages and platform modules. */
-function loadedBy(entry: string): string[] {
+const DYNAMIC_IMPORT = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
+
+/**
+ * All that a module loads, and what that loads in turn: files of ours, and names of packages and platform modules.
+ * @param when at its start, or ever
+ */
+function loadedBy(entry: string, when: 'at start' | 'ever'): string[] {
   const seen = new Set([entry]);
   for (const file of seen) {
     if (!file.endsWith('.ts')) continue;
-    const text = readFileSync(path.join(ROOT, file), 'utf8').replaceAll(TYPE_IMPORT, '');
+    const source = readFileSync(path.join(ROOT, file), 'utf8').replaceAll(TYPE_IMPORT, '');
+    const text = when === 'ever' ? source : source.replaceAll(DYNAMIC_IMPORT, '');
     for (const match of text.matchAll(IMPORT)) {
       const target = resolve(file, (match[1] ?? match[2] ?? match[3]) as string);
       seen.add(target.replace(/^@mcp-recorder\/(\w+)\/(.*)$/, '$1/$2.ts'));
@@ -143,15 +149,35 @@ describe('the import rules', () => {
       'reflect-metadata',
       'commander',
       'undici',
+      'openid-client',
       'node:http',
       'node:tls',
     ];
-    const loaded = loadedBy('sidecar/pod.ts');
+    const loaded = loadedBy('sidecar/pod.ts', 'ever');
     expect(loaded).toContain('@aws-sdk/client-s3');
     expect(loaded).toContain('recording/proof/seal.ts');
     expect(loaded.filter((target) => heavy.includes(target) || target.startsWith('recording/read/'))).toEqual(
       [],
     );
+  });
+
+  it('loads into the recorder of a pod only when it is configured what verifies tokens, rules and masks', () => {
+    const forSome = ['jose', '@marcbachmann/cel-js', 're2js', '@secretlint/secretlint-rule-preset-recommend'];
+    const ever = loadedBy('sidecar/pod.ts', 'ever');
+    expect(forSome.filter((target) => !ever.includes(target))).toEqual([]);
+    expect(loadedBy('sidecar/pod.ts', 'at start').filter((target) => forSome.includes(target))).toEqual([]);
+    const deciding = ever
+      .filter((file) => file.endsWith('.ts'))
+      .filter((file) => readFileSync(path.join(ROOT, file), 'utf8').search(DYNAMIC_IMPORT) >= 0);
+    expect(deciding).toEqual(['sidecar/load-policy.ts']);
+  });
+
+  it('loads what fetches keys only into a process that ends, and what verifies tokens only where tokens are looked at', () => {
+    expect(loadedBy('sidecar/identity/fetch-keys.ts', 'at start')).toContain('openid-client');
+    const looking = loadedBy('sidecar/identity/create-identity.ts', 'at start');
+    expect(looking).toContain('jose');
+    expect(looking).not.toContain('openid-client');
+    expect(loadedBy('sidecar/identity/anonymous.ts', 'at start')).not.toContain('jose');
   });
 
   it('keeps file primitives of the spool in one module', () => {

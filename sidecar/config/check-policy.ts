@@ -3,37 +3,17 @@
  * Invariant: what stands nowhere is not loaded; a fault is told with its place in the file and in the expression.
  */
 import type { Configuration } from './schema.ts';
-import { ConfigurationError, type KeyPath, keyText, type Problem } from './configuration-error.ts';
+import { ConfigurationError, keyText, type Problem } from './configuration-error.ts';
+import type { PolicyProblem } from './expressions.ts';
 import { type ConfigurationSource, readConfiguration } from './load.ts';
 
-/** What is wrong with an expression. */
-export interface PolicyProblem {
-  path: KeyPath;
-  /** Where in the text of that key, from 1; null: in all of it. */
-  position: { line: number; column: number } | null;
-  message: string;
-}
-
 /** Compiles what rules and masking consist of, and gives what is wrong with it. */
-export async function policyProblems({
-  rules,
-  masking,
-}: Pick<Configuration, 'rules' | 'masking'>): Promise<PolicyProblem[]> {
-  const problems: PolicyProblem[] = [];
-  if (rules.length > 0) {
-    const { checkRules } = await import('../exchange/rules/compile.ts');
-    for (const { rule, key, message, line, column } of checkRules(rules)) {
-      problems.push({ path: ['rules', rule, key], position: { line, column }, message });
-    }
-  }
-  if (masking.rules.length > 0) {
-    const { checkMasking } = await import('../exchange/masking/compile.ts');
-    for (const { rule, key, index, message } of checkMasking(masking)) {
-      const path = ['masking', 'rules', rule, key, ...(index === null ? [] : [index])];
-      problems.push({ path, position: null, message });
-    }
-  }
-  return problems;
+export async function policyProblems(
+  policy: Pick<Configuration, 'rules' | 'masking'>,
+): Promise<PolicyProblem[]> {
+  if (policy.rules.length === 0 && policy.masking.rules.length === 0) return [];
+  const { expressionProblems } = await import('./expressions.ts');
+  return expressionProblems(policy);
 }
 
 /** The key as messages name it, with the place in its text: `rules[0].when (line 1, column 14)`. */

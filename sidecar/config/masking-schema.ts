@@ -38,7 +38,10 @@ const rule = section(
     )
       .optional()
       .describe('Places in a JSON-RPC message (JSONPath, RFC 9535).'),
-    pattern: text((given) => given !== '' && given.length <= 4_096, 'a regular expression (RE2)')
+    pattern: text(
+      (given) => given !== '' && given.length <= 1_000,
+      'a regular expression (RE2) of at most 1000 characters',
+    )
       .optional()
       .describe('A regular expression (RE2 syntax).'),
   },

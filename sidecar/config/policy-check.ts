@@ -4,8 +4,9 @@
  * Invariant: what is tried was checked as a recorder checks it.
  */
 import { createPolicyCheck, type PolicyCheck, type TriedPolicy } from '../policy-check/policy-check.ts';
-import { policyPlace, policyProblems } from './check-policy.ts';
+import { policyPlace } from './check-policy.ts';
 import { ConfigurationError, type KeyPath, keyText } from './configuration-error.ts';
+import { expressionProblems } from './expressions.ts';
 import { parseFile, readFile } from './load.ts';
 import { describeIssues } from './problems.ts';
 import { configurationSchema } from './schema.ts';
@@ -28,7 +29,7 @@ const resourceSchema = configurationSchema.pick({ labels: true, rules: true, mas
  * Reads and compiles what is to be tried.
  * @throws ConfigurationError with every problem found
  */
-export async function loadPolicyCheck(file: string): Promise<{ policy: TriedPolicy; check: PolicyCheck }> {
+export function loadPolicyCheck(file: string): { policy: TriedPolicy; check: PolicyCheck } {
   const { content, lineOf } = parseFile(file, readFile(file));
   const isResource = valueOf(content, 'kind') === 'RecordedMCPServer';
   const given = isResource ? ofResource(content) : content;
@@ -47,7 +48,7 @@ export async function loadPolicyCheck(file: string): Promise<{ policy: TriedPoli
   }
   const { labels, rules, masking } = checked.data;
   const policy = { labels, rules, masking };
-  const problems = (await policyProblems(policy)).map((problem) => {
+  const problems = expressionProblems(policy).map((problem) => {
     const path = placeOf(problem.path);
     return { path: policyPlace({ ...problem, path }), line: lineOf(path), message: problem.message };
   });

@@ -14,6 +14,8 @@ import { type DrainReport, type Recorder, startRecorder } from '@mcp-recorder/si
 import { loadConfiguration } from '@mcp-recorder/sidecar/config/load';
 import type { Configuration } from '@mcp-recorder/sidecar/config/schema';
 import { pino } from 'pino';
+import type { Policy } from '../../sidecar/policy.ts';
+import type { HoldBounds } from '../../sidecar/proxy/hold.ts';
 import { type Callback, nodeSpoolFiles, type SpoolFiles } from '../../sidecar/spool/files.ts';
 
 export interface TestRecorder {
@@ -36,7 +38,14 @@ export interface TestRecorderOptions {
   maxRequestBytes?: number;
   drainTimeoutMs?: number;
   directory?: string;
+  /** As they stand in the configuration, with the defaults filled in. */
+  rules?: Configuration['rules'];
   recording?: Partial<Pick<Configuration['recording'], 'commit' | 'onFailure' | 'maxUploadLagMs'>>;
+  /** What decides about requests; without it everybody may call. */
+  policy?: Policy;
+  hold?: HoldBounds;
+  /** Of what requests and held answers may take together. */
+  memoryBytes?: number;
   /** What the recorder stores to, given the directory store. */
   wrapStore?: (real: ObjectStore) => ObjectStore;
 }
@@ -55,14 +64,18 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
     },
   });
   configuration.status.listen = { host: '127.0.0.1', port: 0 };
+  if (options.memoryBytes !== undefined) configuration.limits.memoryBytes = options.memoryBytes;
   if (options.maxRequestBytes !== undefined)
     configuration.recording.maxRequestBytes = options.maxRequestBytes;
   configuration.drain.timeoutMs = options.drainTimeoutMs ?? 2_000;
   Object.assign(configuration.recording, options.recording);
+  configuration.rules = options.rules ?? [];
   const store = createDirectoryStore(path.join(directory, 'store'));
   const recorder = await startRecorder(configuration, {
     log: pino({ level: 'silent' }),
     ...(options.files === undefined ? {} : { files: options.files }),
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
+    ...(options.hold === undefined ? {} : { hold: options.hold }),
     ...(options.wrapStore === undefined ? {} : { store: options.wrapStore(store) }),
   });
 
