@@ -46,7 +46,9 @@ export function maskBody(masker: Masker, decoded: Buffer, text: string | null): 
     return maskText(masker, decoded.length, plain, mark, (shown) => Buffer.from(shown));
   }
   const found = masker.bytes(decoded);
-  return found === null ? NOTHING : { found: 'something', text: null, ...found };
+  if (found === null) return NOTHING;
+  const { bytes, masked, exceeded } = found;
+  return exceeded ? TOO_MUCH : { found: 'something', bytes, text: null, masked };
 }
 
 function maskText(
