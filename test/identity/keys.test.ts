@@ -212,7 +212,25 @@ describe('a flood of tokens with unknown keys', () => {
   });
 });
 
-describe.concurrent('an answer that is no good', () => {
+describe('a crowd of tokens that wait for keys', () => {
+  it('does not keep out a token whose key is there', async () => {
+    await using idp = await startLasting();
+    using scene = openScene([issuerOf(idp.issuer)]);
+    const token = await idp.sign({ aud });
+    expect(await outcomeOf(scene, await idp.sign({ aud, jti: 'first' }))).toBe('pass');
+    idp.fail('keys', 'hang');
+    const strange = await Promise.all(
+      Array.from({ length: 1_024 }, (_, i) => idp.sign({ aud }, { header: { kid: `k-${i}` } })),
+    );
+    const outcomes = Promise.all(strange.map((other) => outcomeOf(scene, other)));
+    await idp.keysFetched(2);
+    expect(await outcomeOf(scene, token)).toBe('pass');
+    // Those that were too many at once, and then those that waited too long.
+    expect(new Set(await outcomes)).toEqual(new Set([UNAVAILABLE]));
+  });
+});
+
+describe('an answer that is no good', () => {
   const KEYS: [string, Failure, RegExp][] = [
     ['keys of 10 MB', 'ten-megabytes', /holds more than 256 KiB/],
     ['keys by a redirect', 'redirect', /answered 302, and redirects are not followed/],
