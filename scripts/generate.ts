@@ -9,6 +9,7 @@ import { configurationJsonSchema } from '../sidecar/config/problems.ts';
 import { apiPage } from './api-page.ts';
 import { chartReadme, crdTemplate } from './chart-files.ts';
 import { cliPage } from './cli-page.ts';
+import { maskingPage } from './masking-page.ts';
 import { operationsPage } from './operations-page.ts';
 import { resourceTypes } from './resource-types.ts';
 
@@ -20,6 +21,7 @@ const generated: { path: string; content: () => string | Promise<string> }[] = [
   { path: 'docs/cli.md', content: cliPage },
   { path: 'docs/api.md', content: apiPage },
   { path: 'docs/operations.md', content: operationsPage },
+  { path: 'docs/masking.md', content: maskingPage },
   { path: 'helm/mcp-recorder/templates/crd.yaml', content: crdTemplate },
   { path: 'helm/mcp-recorder/README.md', content: chartReadme },
   { path: 'operator/api/recorded-mcp-server.ts', content: resourceTypes },

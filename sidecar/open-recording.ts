@@ -15,6 +15,7 @@ import type { Denials } from './denials.ts';
 import { type Gate, type GateCause, spoolCause } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { Report } from './report.ts';
+import type { HoldBounds } from './proxy/hold.ts';
 import { loadSessionKey } from './session-key.ts';
 import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
@@ -35,6 +36,8 @@ export interface RecorderParts {
   /** In place of spool and store, so that nothing is recorded: for measuring what recording costs. */
   spool?: Spool;
   log?: Logger;
+  /** Of what is held of a response until it can be masked; a test makes them small. */
+  hold?: HoldBounds;
   pod?: Pod;
   /** What became of configurations that were found since the start. */
   reload?: () => Reload;

@@ -23,6 +23,8 @@ export interface OperationCall {
   target: string | null;
   /** Of this call, and of what answers it, only metadata is recorded. */
   metadataOnly: boolean;
+  /** It asks for a list of tools. */
+  listsTools: boolean;
   /** Whose requests may be answered by whom: equal for the same principal and session. */
   sessionKey: string;
   session: Session | null;
@@ -62,6 +64,7 @@ export interface SettledOperation {
   errorCode: number | null;
   durationUs: number;
   metadataOnly: boolean;
+  listsTools: boolean;
 }
 
 export interface OperationTable {
@@ -81,6 +84,8 @@ export interface OperationTable {
   drain(): SettledOperation[];
   /** True when a call is open in this session of which only metadata is recorded: what comes may be a part of its answer. */
   withholds(sessionKey: string): boolean;
+  /** True when a call is open in this session that asks for a list of tools. */
+  listsTools(sessionKey: string): boolean;
   /** How many calls are open. */
   readonly open: number;
 }
@@ -172,6 +177,7 @@ export function createOperationTable(options: OperationTableOptions): OperationT
       errorCode,
       durationUs: nowUs() - open.beganUs,
       metadataOnly: open.call.metadataOnly,
+      listsTools: open.call.listsTools,
     };
   }
 
@@ -274,6 +280,7 @@ export function createOperationTable(options: OperationTableOptions): OperationT
     },
 
     withholds: (sessionKey) => (bySession.get(sessionKey) ?? NO_CALLS).some(({ call }) => call.metadataOnly),
+    listsTools: (sessionKey) => (bySession.get(sessionKey) ?? NO_CALLS).some(({ call }) => call.listsTools),
 
     get open() {
       return openCount;

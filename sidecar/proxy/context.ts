@@ -11,6 +11,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Policy } from '../policy.ts';
 import type { SessionBindings } from '../session-bindings.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { HoldBounds } from './hold.ts';
 import type { MemoryBudget } from './request-body.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -32,6 +33,8 @@ export interface ProxyContext {
   readonly sessions: SessionNamer;
   readonly denials: Denials;
   readonly budget: MemoryBudget;
+  /** Of what is held of a response until it can be masked. */
+  readonly hold: HoldBounds;
   readonly clock: Clock;
   readonly metrics: ProxyMetrics;
   /** Tells the operator what the metrics only count. */

@@ -54,7 +54,7 @@ const NO_RESULTS: readonly never[] = [];
 /** What a `result` line says; nulls where the call is not known to this process. */
 type Result = Omit<
   SettledOperation,
-  'operation' | 'callExchange' | 'method' | 'durationUs' | 'metadataOnly'
+  'operation' | 'callExchange' | 'method' | 'durationUs' | 'metadataOnly' | 'listsTools'
 > & {
   operation: string | null;
   callExchange: string | null;
@@ -122,6 +122,7 @@ export class Exchange {
   /** Calls that have no room on the line of their body. */
   #crowded: { sender: Sender; calls: Call[] }[] = [];
   #answersWithheld = false;
+  #answersTools = false;
 
   /** @param policy the one that was in force when the head came */
   constructor(context: ProxyContext, policy: Policy, caller: Caller) {
@@ -177,6 +178,7 @@ export class Exchange {
    */
   takeMessages(messages: readonly Message[], sender: Sender, shown?: readonly Message[]): Call[] {
     this.#answersWithheld = false;
+    this.#answersTools = false;
     if (messages.length === 0) return NO_CALLS;
     const { operations } = this.context;
     const calls: Call[] = [];
@@ -193,9 +195,13 @@ export class Exchange {
         });
         if (settled !== null) {
           this.#answersWithheld ||= settled.metadataOnly;
+          this.#answersTools ||= settled.listsTools;
           const { errorCode } = named;
           this.#settled.push(errorCode === settled.errorCode ? settled : { ...settled, errorCode });
         } else if (message.rpcId !== null) {
+          // A stream that is resumed brings again what was answered before, and a call may have gone through another pod.
+          this.#answersTools = true;
+          this.#answersWithheld ||= this.policy.rules?.metadataOnly === true;
           this.#settled.push({
             operation: null,
             callExchange: null,
@@ -228,6 +234,7 @@ export class Exchange {
           shownId: named.rpcId ?? 'null',
           method: named.method ?? message.method,
           target: named.target,
+          listsTools: message.method === 'tools/list',
           metadataOnly: decided === undefined ? this.metadataOnly : decided.action === 'metadata_only',
           sessionKey: this.sessionKey,
           session: this.session,
@@ -285,6 +292,16 @@ export class Exchange {
   /** To be asked after `takeMessages`: the text that holds these messages is not recorded. */
   get withholds(): boolean {
     return this.metadataOnly || this.#answersWithheld;
+  }
+
+  /** To be asked after `takeMessages`: a list of tools may be in the text that holds these messages. */
+  get tellsTools(): boolean {
+    return this.#answersTools;
+  }
+
+  /** The text that comes may be a part of a list of tools. */
+  get mayTellTools(): boolean {
+    return this.listsTools || this.context.operations.listsTools(this.sessionKey);
   }
 
   /** The text that comes may be a part of an answer that is not recorded. */

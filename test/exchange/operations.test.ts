@@ -36,6 +36,7 @@ function call(operation: string, more: Partial<OperationCall> = {}): OperationCa
     method: 'tools/call',
     target: 'echo',
     metadataOnly: false,
+    listsTools: false,
     sessionKey: 's',
     session: { id: 'h:1', how: 'mcp-session-id' },
     principalJson: '{"how":"anonymous"}',
@@ -80,6 +81,7 @@ describe('an answer', () => {
       errorCode: null,
       durationUs: 250,
       metadataOnly: false,
+      listsTools: false,
     });
     expect(operations.settle(answer)).toBeNull();
     expect(operations.open).toBe(0);

@@ -2,7 +2,7 @@
  * Owns how the identity provider of tests is set up: its clients, people and resources.
  * Invariant: whoever is asked to sign in is signed in and has consented, without a page to click on.
  */
-import type { Configuration, JWK } from 'oidc-provider';
+import type { Adapter, Configuration, JWK } from 'oidc-provider';
 
 export interface Person {
   name: string;
@@ -27,6 +27,7 @@ export const SCOPES = ['mcp:use', 'mcp:admin'];
 const LIFETIMES = { Interaction: 3600, Session: 3600, Grant: 3600, RefreshToken: 3600 };
 
 export interface Settings {
+  storage: (kind: string) => Adapter;
   keys: JWK[];
   /** Lifetime of access tokens (seconds). */
   tokenSeconds: number;
@@ -35,7 +36,8 @@ export interface Settings {
   resource: string | undefined;
 }
 
-export function providerConfiguration({ keys, tokenSeconds, algorithm, resource }: Settings): Configuration {
+export function providerConfiguration(settings: Settings): Configuration {
+  const { storage, keys, tokenSeconds, algorithm, resource } = settings;
   const machines = [MACHINE, OTHER_MACHINE].map(({ id, secret }) => ({
     client_id: id,
     client_secret: secret,
@@ -52,6 +54,7 @@ export function providerConfiguration({ keys, tokenSeconds, algorithm, resource 
     redirect_uris: [DESKTOP.redirectUri],
   };
   return {
+    adapter: storage,
     jwks: { keys },
     clients: [...machines, desktop] as NonNullable<Configuration['clients']>,
     scopes: ['openid', 'offline_access', ...SCOPES],

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
 import { type JWK, Provider } from 'oidc-provider';
 import { DESKTOP, MACHINE, providerConfiguration, type Settings } from './identity-provider-settings.ts';
+import { createStorage } from './identity-provider-storage.ts';
 
 /** How its metadata or its keys are answered, other than rightly. */
 export type Failure =
@@ -86,6 +87,7 @@ export async function startIdentityProvider(
   const { tls, tokenSeconds = 300, algorithm = 'RS256', defaultResource: resource } = options;
   const failures: Record<'metadata' | 'keys', Failure | null> = { metadata: null, keys: null };
   const waiting: { times: number; resolve: () => void }[] = [];
+  const storage = createStorage();
   let keyFetches = 0;
   let openIdDiscovery = true;
   let person = 'ada';
@@ -99,16 +101,9 @@ export async function startIdentityProvider(
   let answer = provider.callback();
 
   function makeProvider(): Provider {
-    const made = new Provider(
-      issuer,
-      providerConfiguration({
-        keys: [...keys, ...published.filter((key) => !keys.includes(key))],
-        tokenSeconds,
-        algorithm,
-        resource,
-      }),
-    );
-    return made;
+    const old = published.filter((key) => !keys.includes(key));
+    const settings = { storage, keys: [...keys, ...old], tokenSeconds, algorithm, resource };
+    return new Provider(issuer, providerConfiguration(settings));
   }
 
   function listen(at: number): Promise<void> {

@@ -50,6 +50,7 @@ export function findCardNumbers(
 ): number {
   const groups = groupsAround(codes, length, at, strict);
   const runEnd = (groups.at(-1) as Group).end;
+  if (strict && isAccountNumber(codes, groups[0] as Group)) return runEnd;
   for (let first = 0; first < groups.length; first += 1) {
     const last = lastGroupOfNumber(codes, length, groups, first, strict);
     if (last === null) continue;
@@ -107,6 +108,15 @@ function lastGroupOfNumber(
     if (isCardNumber(codes, start, group.end, digits)) return last;
   }
   return null;
+}
+
+/** An IBAN (ISO 13616) begins with two letters and two digits. */
+function isAccountNumber(codes: Uint16Array, { start, end }: Group): boolean {
+  return end - start === 2 && start > 1 && isUpper(codes[start - 1]) && isUpper(codes[start - 2]);
+}
+
+function isUpper(code: number | undefined): boolean {
+  return code !== undefined && code >= 0x41 && code <= 0x5a;
 }
 
 function isCardNumber(codes: Uint16Array, start: number, end: number, digits: number): boolean {

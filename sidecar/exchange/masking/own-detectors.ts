@@ -89,6 +89,24 @@ const ATLASSIAN = byPattern({
     /(?<!\p{L})(?:AT[AC]TT3x[A-Za-z0-9_=-]{60,300}|ATBB[A-Za-z0-9]{24}[A-F0-9]{8})(?![A-Za-z0-9_=-])/gu,
 });
 
+/** The preset knows tokens whose JSON ends at a certain place only, and keys of one kind. */
+const ONE_PASSWORD = byPattern({
+  name: '1password',
+  triggers: ['ops_eyJ'],
+  before: 16,
+  after: 4100,
+  cost: 4100,
+  pattern: /(?<!\p{L})ops_eyJ[A-Za-z0-9+/_-]{200,4000}={0,3}/gu,
+});
+const ANTHROPIC = byPattern({
+  name: 'anthropic',
+  triggers: ['sk-ant-'],
+  before: 16,
+  after: 260,
+  cost: 260,
+  pattern: /(?<!\p{L})sk-ant-[a-z]{2,8}\d{2}-[A-Za-z0-9_-]{80,200}/gu,
+});
+
 /** The preset's rule loses keys with more than one dash. */
 const SENDGRID = byPattern({
   name: 'sendgrid',
@@ -167,10 +185,12 @@ const AUTHORIZATION: Detector = {
   },
 };
 
-/** Words of prose have no digits, and names of things are short between their dashes. */
+/** Words of prose have no digits, and names of things are short between their dashes, or in one case. */
 function looksRandom(token: string): boolean {
+  if (!/\d/.test(token) || !/[A-Za-z]/.test(token)) return false;
   return (
-    /\d/.test(token) && /[A-Za-z]/.test(token) && token.split(/[-./_~]/).some((part) => part.length >= 16)
+    (token.length >= 32 && /[a-z]/.test(token) && /[A-Z]/.test(token)) ||
+    token.split(/[-./_~]/).some((part) => part.length >= 16)
   );
 }
 
@@ -253,6 +273,8 @@ export const OWN_DETECTORS: readonly Detector[] = [
   AZURE,
   GITLAB,
   ATLASSIAN,
+  ONE_PASSWORD,
+  ANTHROPIC,
   SENDGRID,
   SLACK,
   URL_CREDENTIALS,

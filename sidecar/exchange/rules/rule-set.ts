@@ -62,6 +62,7 @@ export function createRules(rules: readonly CompiledRule[], server: RecordedServ
 
   return {
     hidesTools,
+    metadataOnly: rules.some(({ configuration }) => configuration.action === 'MetadataOnly'),
     decide(request, messages, text) {
       return withRequest(request, (variables) => {
         if (messages.length === 0) return [decideOne()];
