@@ -355,6 +355,9 @@ describe('conditions of access', () => {
       /^https:\/\/idp\.example\.com\/1 since 2026-11-26T11:01:00Z, at github-0, github-1: connection refused\. /,
     );
     expect(conditionIn(plan, 'Ready')).toMatchObject({ status: 'False', reason: 'IssuerUnavailable' });
+    const observing = say({ auth: { ...ENFORCED, mode: 'Observe' } }, issuers('Unavailable'));
+    expect(conditionIn(observing, 'IdentityHealthy').status).toBe('False');
+    expect(conditionIn(observing, 'Ready').status).toBe('True');
   });
 
   it('tell of old keys in use, with which the server is ready', () => {
