@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Suites that start processes, kill them, or watch the clock: they run one file after another. */
 const SYSTEM = [
-  'test/{system,http,order,kill,conformance,bounds,cli,demo,faults,pod,operator/{kube,api,admission,asked,chart,reconcile}}/**/*.test.ts',
+  'test/{system,http,order,kill,conformance,bounds,cli,credential,demo,faults,pod,operator/{kube,api,admission,asked,chart,reconcile}}/**/*.test.ts',
 ];
 /** Suites on a real cluster (test/cluster/README.md): after all others, one file after another. */
 const CLUSTER = ['test/cluster/**/*.test.ts'];

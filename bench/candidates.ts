@@ -12,7 +12,11 @@ import { startPinned } from './processes.ts';
 export const CANDIDATES = ['direct', 'nginx', 'fastify', 'recorder-off', 'recorder'] as const;
 /** The recorder with an S3 store: `recorder-s3` with `commit: Spool`, `recorder-s3-commit` with `commit: ObjectStorage`. */
 export const STORE_CANDIDATES = ['recorder-s3', 'recorder-s3-commit'] as const;
-export type CandidateName = (typeof CANDIDATES)[number] | (typeof STORE_CANDIDATES)[number];
+export type CandidateName =
+  | (typeof CANDIDATES)[number]
+  | (typeof STORE_CANDIDATES)[number]
+  /** The recorder with the sections of `Place.access` in its configuration. */
+  | 'recorder-access';
 
 export interface Candidate {
   name: CandidateName;
@@ -31,6 +35,8 @@ export interface Place {
   upstreamPort: number;
   /** For the candidates with an S3 store. */
   minio?: Minio;
+  /** Sections of the configuration, for the candidate `recorder-access`. */
+  access?: object;
 }
 
 /** `nodeOptions`: for the candidates that run on Node, such as `--cpu-prof`. */
@@ -61,8 +67,18 @@ function commandOf(name: CandidateName, upstream: string, place: Place): string[
   return [script('recorder'), upstream, own, recording];
 }
 
-/** The configuration file of a recorder that stores to the bucket `plain` of the run's MinIO. */
-function writeConfiguration(name: CandidateName, directory: string, { minio }: Place): string {
+/** The configuration file of a recorder that stores to the bucket `plain` of the run's MinIO, or of one with other sections. */
+function writeConfiguration(name: CandidateName, directory: string, { minio, access }: Place): string {
+  fs.mkdirSync(directory, { recursive: true });
+  const file = path.join(directory, 'recorder.yaml');
+  const status = { listen: '127.0.0.1:0' };
+  if (name === 'recorder-access') {
+    const storage = { directory: path.join(directory, 'store') };
+    // While others have their turn it stands still, and nothing of it reaches the store.
+    const recording = { maxUploadLag: '10m' };
+    fs.writeFileSync(file, JSON.stringify({ ...access, storage, recording, status }));
+    return file;
+  }
   if (minio === undefined) throw new Error(`${name} needs a MinIO`);
   const { bucket, region, endpoint, pathStyle, credentialFiles } = minio.options('plain', '');
   const { accessKeyId, secretAccessKey } = credentialFiles ?? {};
@@ -75,12 +91,10 @@ function writeConfiguration(name: CandidateName, directory: string, { minio }: P
     credentialFiles: { accessKeyId, secretAccessKey },
   };
   const commit = name === 'recorder-s3-commit' ? 'ObjectStorage' : 'Spool';
-  fs.mkdirSync(directory, { recursive: true });
-  const file = path.join(directory, 'recorder.yaml');
   // JSON is YAML.
   fs.writeFileSync(
     file,
-    JSON.stringify({ storage: { s3 }, recording: { commit }, status: { listen: '127.0.0.1:0' } }),
+    JSON.stringify({ storage: { s3 }, recording: { commit }, status, auth: { mode: 'Anonymous' } }),
   );
   return file;
 }

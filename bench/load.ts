@@ -17,9 +17,16 @@ export interface Load {
   bytes: number;
 }
 
-/** Writes the script that sends all exchanges in turn; `authority` is the Host of the requests. */
-export function writeScript(file: string, exchanges: readonly Exchange[], authority: string): void {
-  const requests = exchanges.map((exchange) => JSON.stringify(wireRequest(exchange, authority))).join(',\n');
+/** Writes the script that sends all exchanges in turn; `authority` is the Host of the requests, `headers` come on top. */
+export function writeScript(
+  file: string,
+  exchanges: readonly Exchange[],
+  authority: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const requests = exchanges
+    .map((exchange) => JSON.stringify(wireRequest(exchange, authority, headers)))
+    .join(',\n');
   fs.writeFileSync(
     file,
     `local requests = {

@@ -57,8 +57,12 @@ export function exchanges(): Exchange[] {
   });
 }
 
-/** The request of one exchange as bytes on the wire to `authority`, head and body. */
-export function wireRequest(exchange: Exchange, authority: string): string {
+/** The request of one exchange as bytes on the wire to `authority`, head (with `headers` on top) and body. */
+export function wireRequest(
+  exchange: Exchange,
+  authority: string,
+  headers: Readonly<Record<string, string>> = {},
+): string {
   return [
     'POST /mcp HTTP/1.1',
     `Host: ${authority}`,
@@ -68,6 +72,7 @@ export function wireRequest(exchange: Exchange, authority: string): string {
     'Mcp-Protocol-Version: 2025-11-25',
     `Mcp-Session-Id: ${exchange.session}`,
     `X-Request-Id: ${exchange.id}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     `Content-Length: ${REQUEST_BYTES}`,
     '',
     exchange.request,

@@ -5,6 +5,7 @@
 import { startRecorder } from '@mcp-recorder/sidecar';
 import { formatAddress } from '@mcp-recorder/sidecar/config/address';
 import type { Configuration } from '@mcp-recorder/sidecar/config/schema';
+import type { ConfigurationWatch } from './configuration-watch.ts';
 import { EXIT } from './failure.ts';
 import { formatS3Flags, quote } from './s3-options.ts';
 import { count } from './table.ts';
@@ -24,6 +25,7 @@ export interface Running {
 /**
  * Runs the recorder until `stop` is settled, drains it and says what was recorded.
  * @param started called once clients can connect
+ * @param watch over the file that the configuration came from, when there is one
  * @returns the exit code: 0 when all is in the store, 1 when something waits in the spool for the next start
  * @throws what keeps the recorder from starting
  */
@@ -31,8 +33,10 @@ export async function runRecorder(
   configuration: Configuration,
   stop: Promise<unknown>,
   started: (running: Running) => void,
+  watch: ConfigurationWatch | null = null,
 ): Promise<number> {
-  const recorder = await startRecorder(configuration);
+  const recorder = await startRecorder(configuration, watch === null ? {} : { reload: watch.reload });
+  watch?.start(recorder);
   const store = configuration.storage.location;
   started({
     url: `http://${formatAddress(recorder.listenAddress)}${configuration.server.path}`,
@@ -40,6 +44,7 @@ export async function runRecorder(
     store,
   });
   await stop;
+  await watch?.close();
   process.stdout.write('Ending: running exchanges may finish, then the recording is sealed.\n');
   const report = await recorder.drain();
   const recorded = [

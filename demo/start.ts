@@ -25,6 +25,7 @@ try {
     store,
     name: 'everything',
     listen: '127.0.0.1:0',
+    anonymous: true,
   };
   process.exitCode = await runRecorder(loadConfiguration({ flags }), stop, introduce);
 } catch (error) {

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
+import { platformProblems } from './desired/configuration-check.ts';
 import { findAccess } from './kube/access.ts';
 import { createClient, type KubeClient } from './kube/client.ts';
 import { FIELD_MANAGER } from './naming.ts';
@@ -63,6 +64,16 @@ function connect(): KubeClient {
   }
 }
 
+/** What every recorder would refuse. An uninstall goes on without: it writes no configuration. */
+function checkPolicy(settings: Settings): void {
+  const problems = platformProblems(settings);
+  if (problems.length === 0) return;
+  const list = problems.map((problem) => `  ${problem}`).join('\n');
+  throw new SettingsError(
+    `policy.rules and policy.masking can't be used; correct the chart's values:\n${list}`,
+  );
+}
+
 async function run(settings: Settings, client: KubeClient): Promise<number> {
   const told = new Promise<'told'>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve('told'));
@@ -91,6 +102,7 @@ async function releaseAll(settings: Settings, client: KubeClient): Promise<numbe
 async function main(): Promise<number> {
   try {
     const { command, settings } = readArguments();
+    if (command === 'run') checkPolicy(settings);
     const client = connect();
     return await (command === 'run' ? run(settings, client) : releaseAll(settings, client));
   } catch (error) {

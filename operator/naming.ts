@@ -39,12 +39,14 @@ export const VOLUMES = {
   spool: 'mcp-recorder-spool',
   identity: 'mcp-recorder-identity',
   credentials: 'mcp-recorder-credentials',
+  serverCredential: 'mcp-recorder-server-credential',
 } as const;
 
 /** Paths in the sidecar's container. */
 export const PATHS = {
   config: '/etc/mcp-recorder/config',
   credentials: '/etc/mcp-recorder/credentials',
+  serverCredential: '/etc/mcp-recorder/server-credential',
   identity: '/var/run/mcp-recorder',
   spool: '/var/lib/mcp-recorder/spool',
 } as const;
@@ -64,6 +66,7 @@ export function clusterNames(fullname: string) {
   return {
     podWebhooks: (index: number) => `${fullname}-pods-${index}`,
     serviceWebhook: `${fullname}-services`,
+    resourceWebhook: `${fullname}-resources`,
     injectedPolicy: `${fullname}-injected`,
     markerPolicy: `${fullname}-marker`,
     selectionPolicy: `${fullname}-selection`,

@@ -27,6 +27,26 @@ const s3 = z.strictObject({
   storageClass: text.optional(),
 });
 
+/** With those of a resource (64 at most) they are not more than a recorder takes. */
+const MAX_RULES = 32;
+
+/** As in a resource; the recorder's own reading checks what they say. */
+const rule = z.strictObject({
+  name: text,
+  when: text,
+  action: z.enum(['Deny', 'MetadataOnly']),
+  message: text.exactOptional(),
+  hideTools: z.boolean().exactOptional(),
+});
+const mask = z.strictObject({
+  name: text.exactOptional(),
+  on: z.enum(['Record', 'Wire', 'Both']).default('Record'),
+  detectors: z.array(text).exactOptional(),
+  keys: z.array(text).exactOptional(),
+  paths: z.array(text).exactOptional(),
+  pattern: text.exactOptional(),
+});
+
 const settingsSchema = z.strictObject({
   /** The chart's full name: the operator's objects in the cluster are named after it. */
   fullname: text,
@@ -58,6 +78,20 @@ const settingsSchema = z.strictObject({
       allowFailOpen: z.boolean().default(false),
       maxUploadLag: text.default('5m'),
       minimumCommit: z.enum(['Spool', 'ObjectStorage']).default('Spool'),
+      /** Owners may withhold from the recording: by rules `MetadataOnly` and by masks. */
+      allowWithholding: z.boolean().default(true),
+      auth: z
+        .strictObject({
+          requireIdentity: z.boolean().default(false),
+          /** Empty: any. `kubernetes`: the service accounts of this cluster. */
+          allowedIssuers: z.array(text).default([]),
+        })
+        .prefault({}),
+      /** Come before those of each resource. */
+      rules: z.array(rule).max(MAX_RULES).default([]),
+      masking: z
+        .strictObject({ base64: z.boolean().default(false), rules: z.array(mask).max(MAX_RULES).default([]) })
+        .prefault({}),
     })
     .prefault({}),
   /** Who may read the recorders' metrics beside the operator. */

@@ -51,6 +51,8 @@ FROM read_json(
     wire_bytes: 'BIGINT',
     withheld: 'STRUCT(reason VARCHAR, bytes BIGINT)',
     masked: 'STRUCT(rule VARCHAR, count BIGINT)[]',
+    wire_masked: 'STRUCT(rule VARCHAR, count BIGINT)[]',
+    hidden: 'STRUCT(rule VARCHAR, names VARCHAR[])[]',
     ambiguous: 'VARCHAR[]',
     calls: 'STRUCT(operation VARCHAR, kind VARCHAR, sender VARCHAR, rpc_id VARCHAR, method VARCHAR, target VARCHAR, decision STRUCT(action VARCHAR, rule VARCHAR), continues VARCHAR, cut BOOLEAN)[]',
     ended: 'STRUCT(parts BIGINT, how VARCHAR, status INTEGER, bytes_in BIGINT, bytes_out BIGINT, released_bytes BIGINT, duration_us BIGINT, trailers STRUCT(name VARCHAR, value VARCHAR)[], open_operations VARCHAR[])',

@@ -11,7 +11,13 @@ import { closureOf, isLoaded, type LockedPackages, packageOf } from './image/pac
 
 /** The sources that an image starts; what is started by its path alone is an entry too. */
 const ENTRIES: Record<string, string[]> = {
-  sidecar: ['sidecar/pod.ts', 'sidecar/certificate-maker.ts', 'sidecar/config/reader.ts'],
+  sidecar: [
+    'sidecar/pod.ts',
+    'sidecar/certificate-maker.ts',
+    'sidecar/config/reader.ts',
+    'sidecar/credential/fetch-token.ts',
+    'sidecar/identity/fetch-keys.ts',
+  ],
   operator: ['operator/main.ts'],
 };
 const WORKSPACES = ['recording', 'sidecar', 'operator'];

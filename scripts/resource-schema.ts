@@ -21,6 +21,8 @@ export interface Schema {
   properties?: Record<string, Schema>;
   additionalProperties?: Schema;
   items?: Schema;
+  /** Any members. */
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
   'x-kubernetes-validations'?: { rule: string; message: string; fieldPath?: string }[];
   /** Of json-schema-to-typescript: the TypeScript type, as it stands. */
   tsType?: string;

@@ -10,7 +10,14 @@ import { CRD_FILE, readDefinition, type Schema } from './resource-schema.ts';
 /** Where the types are named, by path in the schema. */
 const NAMES: Record<string, string> = {
   spec: 'RecordedMCPServerSpec',
+  'spec.server.credential': 'ServerCredential',
+  'spec.server.credential.header.secretKeyRef': 'SecretKey',
   'spec.storage.s3': 'S3Storage',
+  'spec.auth': 'Auth',
+  'spec.auth.oidc[]': 'OidcIssuer',
+  'spec.rules[]': 'AccessRule',
+  'spec.masking': 'Masking',
+  'spec.masking.rules[]': 'MaskingRule',
   'spec.traffic': 'Traffic',
   'spec.traffic.relocate': 'Relocation',
   status: 'RecordedMCPServerStatus',
@@ -28,6 +35,9 @@ function describe(schema: Schema, at: string): Record<string, unknown> {
   const tsType = KUBERNETES[at];
   const text = schema.description === undefined ? {} : { description: schema.description };
   if (tsType !== undefined) return { ...text, tsType };
+  if (schema['x-kubernetes-preserve-unknown-fields'] === true) {
+    return { ...text, tsType: 'Record<string, unknown>' };
+  }
   const fields = Object.entries(schema.properties ?? {});
   const defaulted = fields.filter(([, field]) => field.default !== undefined).map(([name]) => name);
   return {

@@ -2,11 +2,10 @@
  * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
  * Invariant: it passes exchanges only while its gate lets them, and it is drained in the order listener, spool, status.
  */
-import { encodePrincipal, encodeTail } from '@mcp-recorder/recording/format/encode';
-import type { Principal } from '@mcp-recorder/recording/format/line';
+import { encodeTail } from '@mcp-recorder/recording/format/encode';
 import { createClock } from '@mcp-recorder/recording/format/time';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { makeCertificate } from './certificate.ts';
 import type { Address } from './config/address.ts';
 import { changeOf } from './config/change.ts';
@@ -18,15 +17,20 @@ import { createSessionNamer } from './exchange/session.ts';
 import { createGaps } from './gaps.ts';
 import { createGate, type GateState } from './gate.ts';
 import { ackPolicy, logGate, readiness } from './gate-meaning.ts';
+import { closePolicy, loadPolicy } from './load-policy.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
+import type { Policy } from './policy.ts';
 import { createListener, type Listener } from './proxy/listener.ts';
+import { HOLD_BOUNDS } from './proxy/hold.ts';
 import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
 import { createReport, type DrainReport } from './report.ts';
 import type { LineTail, Spool } from './spool/spool.ts';
+import { openSessionBindings } from './session-bindings.ts';
+import { nodeSpoolFiles } from './spool/files.ts';
 import { createStatusServer } from './status.ts';
 
 export type { DrainReport, RecorderParts };
@@ -38,11 +42,13 @@ export interface Recorder {
   /** Lines of the recording so far. */
   readonly lines: number;
   /**
-   * Takes over of another configuration what can be taken over while it runs, and states that in the recording.
+   * Takes over of another configuration what can be taken over while it runs, and states that in the recording. Requests that have begun are
+   * judged to their end by what they found.
    * @param signedBy whose signature it bears, as `config` lines give it
    * @returns the keys that keep their value until a restart
+   * @throws Error when its rules or its masking can't be compiled; nothing has changed then
    */
-  reconfigure(wanted: Configuration, signedBy: string): string[];
+  reconfigure(wanted: Configuration, signedBy: string | null): Promise<string[]>;
   /** States in the recording that a configuration was delivered and not taken. @param digest what it would have had */
   refuseConfiguration(digest: string, signedBy: string | null): void;
   /**
@@ -54,29 +60,36 @@ export interface Recorder {
   readonly drained: Promise<void>;
 }
 
-const ANONYMOUS: Principal = {
-  how: 'anonymous',
-  issuer: null,
-  subject: null,
-  name: null,
-  client_id: null,
-  groups: [],
-};
 /** How often counted refusals are written, and operations looked through for those that are too old (ms). */
 const DENIALS_MS = 1_000;
 const EXPIRY_MS = 10_000;
 
 /**
  * Starts a recorder.
- * @throws SpoolDirectoryError when the spool may not be used; errors of the system when an address can't be bound
+ * @throws SpoolDirectoryError when the spool may not be used; errors of the system when an address can't be bound; Error when a rule or
+ * a mask can't be compiled
  */
 export async function startRecorder(
   configuration: Configuration,
   parts: RecorderParts = {},
 ): Promise<Recorder> {
-  let inForce = configuration;
-  const { pod } = parts;
   const log = parts.log ?? pino({ level: configuration.log.level }, pino.destination(2));
+  const policy = parts.policy ?? (await loadPolicy(configuration, log));
+  return join(configuration, { ...parts, log }, policy).catch((error: unknown) => {
+    closePolicy(policy, null);
+    throw error;
+  });
+}
+
+/** Joins the parts, and opens for clients. */
+async function join(
+  configuration: Configuration,
+  parts: RecorderParts & { log: Logger },
+  policy: Policy,
+): Promise<Recorder> {
+  let inForce = configuration;
+  let reconfigured: Promise<unknown> = Promise.resolve();
+  const { pod, log } = parts;
   const { tls } = configuration.status;
   const certificate = tls === undefined ? null : await makeCertificate();
   const clock = createClock();
@@ -96,6 +109,8 @@ export async function startRecorder(
     gate: () => gate.current.state,
     spool: () => spool.status(),
     storeFailing: () => (recording.watch?.health(0).cause ?? null) !== null,
+    issuers: () => context.policy.identity.issuers,
+    credentialFailing: () => (context.policy.credential?.problem ?? null) !== null,
   });
   const gaps = createGaps(report.now, metrics.exchangeUnrecorded);
   gaps.allowed = configuration.recording.onFailure === 'Open';
@@ -112,6 +127,13 @@ export async function startRecorder(
   live.spool = spool;
   applyAckPolicy();
   const operations = createOperationTable({ nowUs: clock.monotonicUs });
+  const sessions = createSessionNamer({ key: recording.sessionKey, nowMs: Date.now });
+  const bindings = await openSessionBindings({
+    directory: parts.spool === undefined ? configuration.recording.spool.directory : null,
+    files: parts.files ?? nodeSpoolFiles,
+    hash: sessions.hash,
+    onProblem: (message) => report.failed(message, 'Look at the disk under the spool directory.', 'sessions'),
+  });
 
   const context: ProxyContext = {
     spool,
@@ -119,16 +141,17 @@ export async function startRecorder(
     gaps,
     upstream: createUpstream({ origin: new URL(configuration.server.origin) }),
     operations,
-    sessions: createSessionNamer({ key: recording.sessionKey, nowMs: Date.now }),
+    sessions,
+    bindings,
     denials,
     budget: createMemoryBudget(configuration.limits.memoryBytes),
+    hold: parts.hold ?? HOLD_BOUNDS,
     clock,
     metrics: report.counting(metrics),
     warn: (message, fields) => log.warn(fields, message),
     newId,
     maxRequestBytes: configuration.recording.maxRequestBytes,
-    principalJson: encodePrincipal(ANONYMOUS),
-    principalKey: 'anonymous',
+    policy,
     draining: false,
   };
 
@@ -162,6 +185,8 @@ export async function startRecorder(
     },
     async close() {
       context.upstream.close();
+      await bindings.close();
+      closePolicy(context.policy, null);
       await recording.close();
     },
   });
@@ -173,7 +198,8 @@ export async function startRecorder(
       uploads: recording.uploads(),
       unrecorded: gaps.allowed || gaps.total > 0 ? gaps.total : null,
       draining: context.draining,
-      reload: pod?.reload() ?? null,
+      reload: parts.reload?.() ?? null,
+      policy: context.policy,
     });
   const status = await createStatusServer({
     listen: configuration.status.listen,
@@ -247,10 +273,17 @@ export async function startRecorder(
     for (const { method, outcome } of settled) context.metrics.operationEnded(method, outcome);
   }
 
-  function reconfigure(wanted: Configuration, signedBy: string): string[] {
-    const { next, restartNeeded } = changeOf(inForce, wanted);
+  async function takeOver(wanted: Configuration, signedBy: string | null): Promise<string[]> {
+    const { next, restartNeeded } = changeOf(inForce, wanted, pod !== undefined);
+    const { policy: replaced } = context;
+    const policy =
+      parts.policy ?? (await loadPolicy(next, log, { configuration: inForce, policy: replaced }));
+    // From here on at once: what is judged by the one or by the other is told apart by the line of the recording.
     const { digest: before, recording: old } = inForce;
     inForce = next;
+    context.policy = policy;
+    closePolicy(replaced, policy);
+    if (policy.rules !== replaced.rules) report.rulesChanged();
     if (next.digest !== before) {
       const config = { kind: 'configuration', before, after: next.digest, signed_by: signedBy } as const;
       appendUncarried([encodeTail({ type: 'config', config })], next.digest);
@@ -264,6 +297,13 @@ export async function startRecorder(
     applyAckPolicy();
     cutUnrecorded();
     return restartNeeded;
+  }
+
+  /** One after the other: each begins where the one before has ended. */
+  function reconfigure(wanted: Configuration, signedBy: string | null): Promise<string[]> {
+    const done = reconfigured.then(() => takeOver(wanted, signedBy));
+    reconfigured = done.catch(() => {});
+    return done;
   }
 
   function refuseConfiguration(digest: string, signedBy: string | null): void {

@@ -15,12 +15,14 @@ import type { Denials } from './denials.ts';
 import { type Gate, type GateCause, spoolCause } from './gate.ts';
 import type { Metrics } from './metrics.ts';
 import type { Report } from './report.ts';
+import type { HoldBounds } from './proxy/hold.ts';
 import { loadSessionKey } from './session-key.ts';
 import type { CommitLimits } from './spool/commit.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool/files.ts';
 import { openSpool, type SpoolControl } from './spool/open-spool.ts';
 import type { Obstacle, Spool, SpoolStatus } from './spool/spool.ts';
-import type { Pod } from './pod-parts.ts';
+import type { Pod, Reload } from './pod-parts.ts';
+import type { Policy } from './policy.ts';
 import { createStoreWatch, type StoreWatch } from './store-watch.ts';
 import { createUploader } from './upload.ts';
 import { VERSION } from './version.ts';
@@ -34,7 +36,13 @@ export interface RecorderParts {
   /** In place of spool and store, so that nothing is recorded: for measuring what recording costs. */
   spool?: Spool;
   log?: Logger;
+  /** Of what is held of a response until it can be masked; a test makes them small. */
+  hold?: HoldBounds;
   pod?: Pod;
+  /** What became of configurations that were found since the start. */
+  reload?: () => Reload;
+  /** In place of what the configuration says. */
+  policy?: Policy;
 }
 
 export interface Recording {

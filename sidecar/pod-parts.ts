@@ -12,8 +12,6 @@ export interface Pod {
   readonly drainPath: string;
   /** The authorities that the store's certificate may be of, as they were delivered last; null when none were. */
   readonly readStoreCa: (() => string) | null;
-  /** What became of configurations that were delivered since the start. */
-  reload(): Reload;
   /** The answer to the operator. @param status as `/status` says it */
   link(status: { configuration: string }): Promise<object>;
 }

@@ -55,12 +55,12 @@ async function run(): Promise<number> {
   const serverPort = Number(serverUrl.port || (serverUrl.protocol === 'https:' ? 443 : 80));
   const recorder = await startRecorder(configuration, {
     log,
+    reload,
     pod: {
       identity,
       sessionKey: { id: sessionKeyId(sessionKey), key: sessionKey },
       drainPath,
       readStoreCa: storeCa === null ? null : () => watch.storeCa ?? storeCa,
-      reload,
       link: (status) => answerLink({ tokenFile, serverPort, reload }, status),
     },
   });

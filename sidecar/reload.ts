@@ -3,16 +3,25 @@
  * Invariant: what is not taken changes nothing, and is said: in the recording once for each that is different, in the log, in the status.
  */
 import type { Logger } from 'pino';
-import { checkDelivery, type Delivery, type Expected, readDelivery } from './config/delivered.ts';
+import {
+  type Checked,
+  checkDelivery,
+  type Delivery,
+  type Expected,
+  readDelivery,
+} from './config/delivered.ts';
 import type { Recorder } from './main.ts';
 import type { Reload } from './pod-parts.ts';
+
+/** What of a recorder takes part. */
+type Reconfigured = Pick<Recorder, 'reconfigure' | 'refuseConfiguration'>;
 
 export interface ReloadWatch {
   readonly current: Reload;
   /** The authorities of the store, as they were delivered with the last configuration that was taken. */
   readonly storeCa: string | null;
   /** Begins to look. */
-  start(recorder: Pick<Recorder, 'reconfigure' | 'refuseConfiguration'>): void;
+  start(recorder: Reconfigured): void;
   close(): void;
 }
 
@@ -39,19 +48,30 @@ export function createReloadWatch({ expected, log, started }: ReloadOptions): Re
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
-  async function take(
-    delivery: Delivery,
-    recorder: Pick<Recorder, 'reconfigure' | 'refuseConfiguration'>,
-  ): Promise<void> {
+  async function takeOver(
+    delivered: Extract<Checked, { ok: true }>,
+    recorder: Reconfigured,
+  ): Promise<{ ok: true; restartNeeded: string[] } | { ok: false; reason: string }> {
+    try {
+      const restartNeeded = await recorder.reconfigure(delivered.configuration, delivered.signedBy);
+      ({ storeCa } = delivered);
+      return { ok: true, restartNeeded };
+    } catch (error) {
+      return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  async function take(delivery: Delivery, recorder: Reconfigured): Promise<void> {
     const checked = await checkDelivery(delivery, expected);
     if (closed) return;
+    const { signedBy } = checked;
     const { digest } = delivery;
     fingerprint = delivery.fingerprint;
-    if (checked.ok) {
-      ({ storeCa } = checked);
-      const restartNeeded = recorder.reconfigure(checked.configuration, checked.signedBy);
+    const taken = checked.ok ? await takeOver(checked, recorder) : checked;
+    if (taken.ok) {
+      const { restartNeeded } = taken;
       verdict = { restartNeeded, refused: null };
-      const fields = { configuration: digest, signed_by: checked.signedBy, restart_needed: restartNeeded };
+      const fields = { configuration: digest, signed_by: signedBy, restart_needed: restartNeeded };
       log.info(
         fields,
         digest === inForce ? 'the configuration is as it was' : 'the configuration has changed',
@@ -59,7 +79,7 @@ export function createReloadWatch({ expected, log, started }: ReloadOptions): Re
       inForce = digest;
       return;
     }
-    const { reason, signedBy } = checked;
+    const { reason } = taken;
     if (!remembered.has(fingerprint)) {
       if (remembered.size >= MAX_REMEMBERED) remembered.delete(remembered.values().next().value ?? '');
       remembered.add(fingerprint);
@@ -73,7 +93,7 @@ export function createReloadWatch({ expected, log, started }: ReloadOptions): Re
     log.warn({ configuration: digest, hint }, `the configuration stays as it was: ${reason}`);
   }
 
-  async function look(recorder: Pick<Recorder, 'reconfigure' | 'refuseConfiguration'>): Promise<void> {
+  async function look(recorder: Reconfigured): Promise<void> {
     try {
       const delivery = await readDelivery(expected);
       if (delivery.fingerprint !== fingerprint) await take(delivery, recorder);

@@ -6,8 +6,10 @@ import { formatMicros } from '@mcp-recorder/recording/format/time';
 import type { Logger } from 'pino';
 import type { Configuration } from './config/schema.ts';
 import type { GateState } from './gate.ts';
+import type { IssuerHealth } from './identity/identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { Reload } from './pod-parts.ts';
+import type { Policy } from './policy.ts';
 import type { ProxyMetrics } from './proxy/context.ts';
 import type { SpoolStatus } from './spool/spool.ts';
 import type { StoreWatch } from './store-watch.ts';
@@ -36,6 +38,8 @@ export interface StatusFacts {
   draining: boolean;
   /** In a pod: what became of other configurations. */
   reload: Reload | null;
+  /** What decides about requests now. */
+  policy: Policy;
 }
 
 export interface Report {
@@ -46,6 +50,8 @@ export interface Report {
   failed(message: string, hint: string, kind: string): void;
   /** The metrics, with this report counting too. */
   counting(metrics: Metrics): ProxyMetrics;
+  /** Other rules are in force: what was said of those before is no more. */
+  rulesChanged(): void;
   status(facts: StatusFacts): { configuration: string };
   drained(lines: number, uploaded: boolean): DrainReport;
 }
@@ -59,6 +65,7 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
   const counts = { exchanges: 0, operations: 0, segments: 0 };
   let lastUpload: { key: string; time: string } | null = null;
   let lastError: { message: string; hint: string; time: string } | null = null;
+  const ruleErrors = new Map<string, { rule: string; count: number; last_at: string; problem: string }>();
   const logged = new Map<string, { atMs: number; repeated: number }>();
   const now = (): string => timeOf(Date.now());
 
@@ -88,11 +95,21 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
         counts.operations++;
         metrics.operationEnded(method, outcome);
       },
+      ruleFailed(rule, message) {
+        const name = rule ?? '';
+        const count = (ruleErrors.get(name)?.count ?? 0) + 1;
+        ruleErrors.set(name, { rule: name, count, last_at: now(), problem: message });
+        metrics.ruleFailed(rule);
+      },
       denied: metrics.denied,
       endpointAlarm: metrics.endpointAlarm,
+      decided: metrics.decided,
+      masked: metrics.masked,
+      withheld: metrics.withheld,
     }),
-    status({ gate, spool, watch, uploads, unrecorded, draining, reload }) {
-      const { server, name, digest, storage, recording } = inForce();
+    rulesChanged: () => ruleErrors.clear(),
+    status({ gate, spool, watch, uploads, unrecorded, draining, reload, policy }) {
+      const { server, name, digest, storage, recording, auth } = inForce();
       return {
         version: VERSION,
         uptime_seconds: Math.round((Date.now() - startedMs) / 1000),
@@ -131,6 +148,9 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
           quarantined: spool.quarantined,
           last_problem: spool.lastProblem,
         },
+        auth: { mode: auth.mode, issuers: policy.identity.issuers.map(issuerStatus) },
+        rules: { errors: [...ruleErrors.values()] },
+        credential: policy.credential === null ? null : { problem: policy.credential.problem },
         recorded: counts,
         last_upload: lastUpload,
         last_error: lastError,
@@ -142,6 +162,12 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
 
 function timeOf(epochMs: number): string {
   return formatMicros(epochMs * 1000);
+}
+
+/** What `/status` says of an issuer. */
+function issuerStatus({ issuer, state, keysAgeMs, problem, sinceMs }: IssuerHealth): object {
+  const keysAge = keysAgeMs === null ? null : Math.round(keysAgeMs / 1000);
+  return { issuer, state, keys_age_seconds: keysAge, problem, since: timeOf(sinceMs) };
 }
 
 /** What `/status` says of the way to the store. */

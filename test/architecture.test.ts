@@ -13,8 +13,17 @@ const PURE = ['recording/format', 'recording/proof', 'sidecar/exchange'];
 const OPERATOR_PURE = ['operator/desired', 'operator/webhook/inject', 'operator/webhook/services'];
 /** Files outside those folders that they may use; of the settings the types only, since the file reads them. */
 const OPERATOR_WORDS = ['operator/api/recorded-mcp-server.ts', 'operator/naming.ts', 'operator/settings.ts'];
+/** A file outside of them that they may use: the words of the configuration, which imports nothing. */
+const PURE_WORDS = 'sidecar/config/access.ts';
 /** What a pure folder may take from the platform: computation, no input and output. */
 const PURE_PLATFORM = new Set(['node:crypto', 'node:buffer', 'node:zlib']);
+/** Packages that only compute. */
+const PURE_PACKAGES = new Set([
+  'zod',
+  '@marcbachmann/cel-js',
+  're2js',
+  '@secretlint/secretlint-rule-preset-recommend',
+]);
 /** Which workspaces each may import. */
 const MAY_IMPORT: Record<string, string[]> = {
   recording: [],
@@ -53,12 +62,18 @@ function violations(folder: string, allowed: (file: string, target: string) => b
   );
 }
 
-/** All that a module loads, and what that loads in turn: files of ours, and names of packages and platform modules. */
-function loadedBy(entry: string): string[] {
+const DYNAMIC_IMPORT = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
+
+/**
+ * All that a module loads, and what that loads in turn: files of ours, and names of packages and platform modules.
+ * @param when at its start, or ever
+ */
+function loadedBy(entry: string, when: 'at start' | 'ever'): string[] {
   const seen = new Set([entry]);
   for (const file of seen) {
     if (!file.endsWith('.ts')) continue;
-    const text = readFileSync(path.join(ROOT, file), 'utf8').replaceAll(TYPE_IMPORT, '');
+    const source = readFileSync(path.join(ROOT, file), 'utf8').replaceAll(TYPE_IMPORT, '');
+    const text = when === 'ever' ? source : source.replaceAll(DYNAMIC_IMPORT, '');
     for (const match of text.matchAll(IMPORT)) {
       const target = resolve(file, (match[1] ?? match[2] ?? match[3]) as string);
       seen.add(target.replace(/^@mcp-recorder\/(\w+)\/(.*)$/, '$1/$2.ts'));
@@ -91,8 +106,9 @@ describe('the import rules', () => {
     expect(
       violations(folder, (_, target) => {
         if (target.startsWith('node:')) return PURE_PLATFORM.has(target);
+        if (target === PURE_WORDS) return importsOf(target).length === 0;
         if (target.endsWith('.ts')) return PURE.some((pure) => target.startsWith(`${pure}/`));
-        return /^@mcp-recorder\/recording\/(format|proof)\//.test(target) || target === 'zod';
+        return /^@mcp-recorder\/recording\/(format|proof)\//.test(target) || PURE_PACKAGES.has(target);
       }),
     ).toEqual([]);
   });
@@ -133,15 +149,46 @@ describe('the import rules', () => {
       'reflect-metadata',
       'commander',
       'undici',
+      'openid-client',
       'node:http',
       'node:tls',
     ];
-    const loaded = loadedBy('sidecar/pod.ts');
+    const loaded = loadedBy('sidecar/pod.ts', 'ever');
     expect(loaded).toContain('@aws-sdk/client-s3');
     expect(loaded).toContain('recording/proof/seal.ts');
     expect(loaded.filter((target) => heavy.includes(target) || target.startsWith('recording/read/'))).toEqual(
       [],
     );
+  });
+
+  it('loads into the recorder of a pod only when it is configured what verifies tokens, rules and masks', () => {
+    const forSome = [
+      'jose/jwt/verify',
+      '@marcbachmann/cel-js',
+      're2js',
+      '@secretlint/secretlint-rule-preset-recommend',
+    ];
+    const ever = loadedBy('sidecar/pod.ts', 'ever');
+    expect(forSome.filter((target) => !ever.includes(target))).toEqual([]);
+    expect(
+      loadedBy('sidecar/pod.ts', 'at start').filter(
+        (target) => forSome.includes(target) || target.startsWith('jose'),
+      ),
+    ).toEqual([]);
+    const deciding = ever
+      .filter((file) => file.endsWith('.ts'))
+      .filter((file) => readFileSync(path.join(ROOT, file), 'utf8').search(DYNAMIC_IMPORT) >= 0);
+    expect(deciding).toEqual(['sidecar/load-policy.ts']);
+  });
+
+  it('loads what fetches keys only into a process that ends, and what verifies tokens only where tokens are looked at', () => {
+    expect(loadedBy('sidecar/identity/fetch-keys.ts', 'at start')).toContain('openid-client');
+    const looking = loadedBy('sidecar/identity/create-identity.ts', 'at start');
+    expect(looking).toContain('jose/jwt/verify');
+    expect(looking.filter((target) => target === 'jose' || target === 'openid-client')).toEqual([]);
+    expect(
+      loadedBy('sidecar/identity/anonymous.ts', 'at start').filter((target) => target.startsWith('jose')),
+    ).toEqual([]);
   });
 
   it('keeps file primitives of the spool in one module', () => {
@@ -153,6 +200,8 @@ describe('the import rules', () => {
       // Reads what is mounted, and writes nothing.
       'sidecar/config/delivered.ts',
       'sidecar/config/load.ts',
+      // Reads what was written for it, and writes nothing.
+      'sidecar/credential/secret-files.ts',
       // Reads the token of the pod for each answer.
       'sidecar/link.ts',
       // Asks the kernel.

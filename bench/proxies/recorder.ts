@@ -18,7 +18,7 @@ const configuration = loadConfiguration({
   ...(isFile ? { file: recording } : {}),
   flags: {
     upstream: `${upstream}/mcp`,
-    ...(isFile ? {} : { store: path.join(directory, 'store') }),
+    ...(isFile ? {} : { anonymous: true, store: path.join(directory, 'store') }),
     spool: path.join(directory, 'spool'),
     name: 'bench',
     listen: '127.0.0.1:0',

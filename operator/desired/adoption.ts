@@ -65,7 +65,8 @@ export function adopt(situation: Situation): Adoption {
     return adoption;
   }
 
-  const configuration = sidecarConfiguration(resource, settings, ports, observed.linkAuthority);
+  const { linkAuthority, clusterIssuer } = observed;
+  const configuration = sidecarConfiguration(resource, settings, ports, linkAuthority, clusterIssuer.known);
   adoption.refusals = [...configuration.refusals, ...otherPortsOf(resource, ports).refusals];
   if (!configuration.ok) adoption.refusal = configuration.refusal;
   else if (portTrouble === null)

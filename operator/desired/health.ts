@@ -2,9 +2,9 @@
  * Owns what the recorders' own words make of `StorageHealthy` and `Recording`.
  * Invariant: `True` only when every recorder that runs has said so itself within the last 45 s.
  */
+import { listen } from './heard.ts';
 import type { LinkStatus } from './observed.ts';
 import type { PodFacts } from './pods.ts';
-import { answerOf } from './probe.ts';
 import type { Reason } from './reasons.ts';
 import { counted, listed, quoted, type Verdict, verdict } from './verdict.ts';
 
@@ -29,7 +29,7 @@ const GATE_REASONS = {
   starting: 'Starting',
 } as const satisfies Record<string, Reason>;
 
-interface Heard {
+interface HeardGate {
   name: string;
   gate: LinkStatus['gate'];
   reason: Reason | null;
@@ -42,29 +42,17 @@ function reasonOf({ state, reason }: LinkStatus['gate']): Reason | null {
   return reason.startsWith('spool_') ? 'SpoolFailed' : 'StoreFailed';
 }
 
-/** Recorders that are to answer: those of pods that run and stay. */
-function listen(pods: readonly PodFacts[], nowMs: number): { heard: Heard[]; silent: Verdict | null } {
-  const asked = pods.filter(({ recorded, runs, terminating }) => recorded && runs && !terminating);
-  const heard: Heard[] = [];
-  const silent = new Map<Reason, string[]>();
-  for (const pod of asked) {
-    const answer = answerOf(pod, nowMs);
-    if (!answer.ok) silent.set(answer.reason, [...(silent.get(answer.reason) ?? []), pod.name]);
-    else {
-      const { gate } = answer.answer.status;
-      heard.push({ name: pod.name, gate, reason: reasonOf(gate) });
-    }
-  }
-  if (asked.length === 0)
-    return { heard, silent: verdict('Unknown', 'NoPods', 'No pod with a recorder runs.') };
-  const [first] = [...silent].sort(([a], [b]) => (a < b ? -1 : 1));
-  if (first === undefined) return { heard, silent: null };
-  return { heard, silent: verdict('Unknown', first[0], `No word from the recorder in ${listed(first[1])}.`) };
+function gatesOf(pods: readonly PodFacts[], nowMs: number): { heard: HeardGate[]; silent: Verdict | null } {
+  const { heard, silent } = listen(pods, nowMs);
+  return {
+    heard: heard.map(({ name, status: { gate } }) => ({ name, gate, reason: reasonOf(gate) })),
+    silent,
+  };
 }
 
 /** @param store what the recorders write to, for people */
 export function storageHealthy(pods: readonly PodFacts[], nowMs: number, store: string): Verdict {
-  const { heard, silent } = listen(pods, nowMs);
+  const { heard, silent } = gatesOf(pods, nowMs);
   const trouble = worst(heard.filter(({ reason }) => reason?.startsWith('Store')));
   if (trouble !== null) return told('False', trouble, ` The store is ${store}.`);
   if (silent !== null) return silent;
@@ -83,7 +71,7 @@ export function recording(pods: readonly PodFacts[], nowMs: number): Verdict {
   if (bare.length > 0) {
     return verdict('False', 'PodsUnrecorded', `Without a recorder: ${listed(bare.map(({ name }) => name))}.`);
   }
-  const { heard, silent } = listen(pods, nowMs);
+  const { heard, silent } = gatesOf(pods, nowMs);
   const open = heard.filter(({ gate }) => gate.state === 'FailOpen');
   if (open[0] !== undefined) {
     const names = listed(open.map(({ name }) => name));
@@ -106,13 +94,13 @@ export function recording(pods: readonly PodFacts[], nowMs: number): Verdict {
 }
 
 /** Those with the worst reason, or null when none has one. */
-function worst(heard: readonly Heard[]): Heard[] | null {
+function worst(heard: readonly HeardGate[]): HeardGate[] | null {
   const found = Object.values(GATE_REASONS).find((reason) => heard.some((one) => one.reason === reason));
   return found === undefined ? null : heard.filter(({ reason }) => reason === found);
 }
 
-function told(status: Verdict['status'], heard: Heard[], more = ''): Verdict {
-  const [first] = heard as [Heard, ...Heard[]];
+function told(status: Verdict['status'], heard: HeardGate[], more = ''): Verdict {
+  const [first] = heard as [HeardGate, ...HeardGate[]];
   const names = listed(heard.map(({ name }) => name));
   return verdict(status, first.reason ?? 'Starting', `At ${names}: ${wordsOf(first.gate)}.${more}`);
 }

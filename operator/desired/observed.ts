@@ -7,6 +7,7 @@ import type { ConfigMap, Pod, Service } from 'kubernetes-types/core/v1';
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import type { Settings } from '../settings.ts';
+import type { ClusterIssuer } from './access-configuration.ts';
 
 /** The controller at the top of a pod's owners: what makes the pod anew. */
 export interface Workload {
@@ -50,6 +51,21 @@ export interface LinkStatus {
   stream: string;
   draining: boolean;
   version: string;
+  /** Left out: the recorder is one from before there was this. */
+  auth?: {
+    issuers: {
+      issuer: string;
+      state: 'Ok' | 'Stale' | 'Unavailable';
+      problem: string | null;
+      since: string;
+    }[];
+  };
+  rules?: {
+    /** Rules that could not be evaluated, since the start of the recorder; `last_at` in RFC 3339. */
+    errors: { rule: string; count: number; last_at: string; problem: string }[];
+  };
+  /** Null: none is configured. */
+  credential?: { problem: string | null } | null;
 }
 
 /** The newest look at one pod. */
@@ -101,6 +117,8 @@ export interface Observed {
   refusals: ReadonlyMap<string, string>;
   /** Of the last decision; null after a start. */
   memory: Memory | null;
+  /** The API server as issuer of tokens. `known` is what it said last; `problem`: why it can't be asked now. */
+  clusterIssuer: { known: ClusterIssuer | null; problem: string | null };
   /** PEM of the authority that the operator's client certificate comes from. */
   linkAuthority: string;
   /** What only recorders have that our webhook made for this resource. */

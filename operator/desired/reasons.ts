@@ -10,6 +10,9 @@ export const CONDITION_TYPES = [
   'DirectAccessBlocked',
   'StorageHealthy',
   'Recording',
+  'IdentityHealthy',
+  'RulesHealthy',
+  'CredentialHealthy',
   'RolloutBlocked',
   'Conflict',
 ] as const;
@@ -38,6 +41,9 @@ const table = {
       'DirectAccessBlocked',
       'StorageHealthy',
       'Recording',
+      'IdentityHealthy',
+      'RulesHealthy',
+      'CredentialHealthy',
       'RolloutBlocked',
     ],
     meaning: 'The resource is being deleted: from the deletion on, direct access is open again.',
@@ -84,6 +90,30 @@ const table = {
     meaning: 'recording.commit is weaker than the platform team asks; theirs is in force.',
     remedy: 'Set spec.recording.commit to ObjectStorage.',
   },
+  IdentityRequired: {
+    of: ['Ready'],
+    meaning:
+      'The platform team requires a verified identity, and auth.mode does not: who has none is denied.',
+    remedy: 'Set spec.auth.mode to Enforce, or ask the platform team to change policy.auth.requireIdentity.',
+  },
+  IssuerNotAllowed: {
+    of: ['Ready'],
+    meaning: 'spec.auth trusts issuers that the platform team does not allow; their tokens are refused.',
+    remedy: 'Take them out, or ask the platform team to add them to policy.auth.allowedIssuers.',
+  },
+  WithholdingNotAllowed: {
+    of: ['Ready'],
+    meaning:
+      'Rules with MetadataOnly or masking in the recording are asked for and not allowed; they are not in force.',
+    remedy:
+      'Take them out (masking on the wire may stay), or ask the platform team to set policy.allowWithholding.',
+  },
+  ClusterKeysUnknown: {
+    of: ['Ready'],
+    meaning: 'auth.kubernetes is given, and the API server has not told the keys of its tokens yet.',
+    remedy:
+      'It takes seconds after a start of the operator. If it lasts, its log says why the API server could not be asked.',
+  },
   OtherPortReserved: {
     of: ['Ready'],
     meaning: "spec.traffic.otherPorts names the server's own port or one of the recorder's; it stays closed.",
@@ -120,7 +150,17 @@ const table = {
 
   AllInjected: { of: ['SidecarsInjected'], meaning: 'All selected pods have the recorder.', remedy: '' },
   NoPods: {
-    of: ['Ready', 'SidecarsInjected', 'Enforced', 'DirectAccessBlocked', 'StorageHealthy', 'Recording'],
+    of: [
+      'Ready',
+      'SidecarsInjected',
+      'Enforced',
+      'DirectAccessBlocked',
+      'StorageHealthy',
+      'Recording',
+      'IdentityHealthy',
+      'RulesHealthy',
+      'CredentialHealthy',
+    ],
     meaning: 'The selector matches no pod that runs or will run.',
     remedy:
       'Start the server, or compare spec.selector with the labels of its pods (it can not be changed: make another resource).',
@@ -206,18 +246,42 @@ const table = {
     remedy: 'The operator evicts these pods one after the other, or RolloutBlocked says why not.',
   },
   ProbeStale: {
-    of: ['DirectAccessBlocked', 'Enforced', 'StorageHealthy', 'Recording'],
+    of: [
+      'DirectAccessBlocked',
+      'Enforced',
+      'StorageHealthy',
+      'Recording',
+      'IdentityHealthy',
+      'RulesHealthy',
+      'CredentialHealthy',
+    ],
     meaning: 'A pod was not tried within the last 45 s.',
     remedy: "It takes seconds after a start. If it lasts, look at the operator's log.",
   },
   OperatorCannotReachPod: {
-    of: ['DirectAccessBlocked', 'Enforced', 'StorageHealthy', 'Recording'],
+    of: [
+      'DirectAccessBlocked',
+      'Enforced',
+      'StorageHealthy',
+      'Recording',
+      'IdentityHealthy',
+      'RulesHealthy',
+      'CredentialHealthy',
+    ],
     meaning: 'The recorder in a pod does not answer the operator.',
     remedy:
       "Let the operator's namespace reach the recorder's status port (egress policies there, ingress policies here), and look at the container mcp-recorder of that pod.",
   },
   SidecarUnproven: {
-    of: ['DirectAccessBlocked', 'Enforced', 'StorageHealthy', 'Recording'],
+    of: [
+      'DirectAccessBlocked',
+      'Enforced',
+      'StorageHealthy',
+      'Recording',
+      'IdentityHealthy',
+      'RulesHealthy',
+      'CredentialHealthy',
+    ],
     meaning: 'What answers on the status port did not prove that it is the recorder of that pod.',
     remedy: 'Delete the pod. If it comes back so, look at who may create pods in this namespace.',
   },
@@ -333,6 +397,61 @@ const table = {
     of: ['StorageHealthy', 'Recording'],
     meaning: 'The disk under the spool of a pod gave back other bytes than it was given.',
     remedy: "Look at the node's disk; delete the pod to start with a new spool.",
+  },
+
+  IdentityHealthy: {
+    of: ['IdentityHealthy'],
+    meaning: 'All recorders have the keys of all issuers.',
+    remedy: '',
+  },
+  NobodyIdentified: {
+    of: ['IdentityHealthy'],
+    meaning: 'Mode Anonymous was chosen: callers are not identified.',
+    remedy: '',
+  },
+  IssuerUnavailable: {
+    of: ['IdentityHealthy', 'Ready'],
+    meaning:
+      'Keys of an issuer could not be fetched: its tokens are refused (503), or in mode Observe not verified.',
+    remedy:
+      'Look at the issuer and at egress policies of this namespace: the pods must reach its discovery document and its keys. Or give its keys in spec.auth.oidc[].jwks.',
+  },
+  IssuerStale: {
+    of: ['IdentityHealthy'],
+    meaning:
+      'Keys of an issuer could not be fetched anew; those from before are used until auth.maxKeyAge has passed.',
+    remedy: 'Look at the issuer and at egress policies of this namespace.',
+  },
+  ClusterKeysStale: {
+    of: ['IdentityHealthy'],
+    meaning:
+      'The operator could not ask the API server anew for the keys of its tokens; those from before are used.',
+    remedy:
+      'The message has its words. The operator needs the right to get /openid/v1/jwks and /.well-known/openid-configuration, which the chart gives.',
+  },
+  RulesHealthy: {
+    of: ['RulesHealthy'],
+    meaning: 'No rule failed within the last ten minutes.',
+    remedy: '',
+  },
+  NoRules: { of: ['RulesHealthy'], meaning: 'There are no rules.', remedy: '' },
+  RulesFailing: {
+    of: ['RulesHealthy'],
+    meaning: 'A rule could not be evaluated for some calls, which were denied.',
+    remedy:
+      'Guard the expression against what callers may leave out or send in another type: has(mcp.arguments.x), type(...). `mcp-recorder policy test` tries it on past recordings.',
+  },
+  CredentialHealthy: {
+    of: ['CredentialHealthy'],
+    meaning: 'All recorders have the credential for the server.',
+    remedy: '',
+  },
+  NoCredential: { of: ['CredentialHealthy'], meaning: 'The server is given no credential.', remedy: '' },
+  CredentialUnavailable: {
+    of: ['CredentialHealthy', 'Ready'],
+    meaning: 'A recorder has no credential for the server, so that calls fail there.',
+    remedy:
+      "Check the Secret that spec.server.credential names (it must be in the server's namespace and have the key), or the token endpoint; recorders try again by themselves.",
   },
 
   NotBlocked: {

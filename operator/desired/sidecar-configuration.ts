@@ -2,12 +2,13 @@
  * Owns the configuration of the recorders of one resource: the files that they read.
  * Invariant: what is handed out passed the recorder's own schema; what a recorder would refuse is told in the resource's status instead.
  */
-import { describeIssues } from '@mcp-recorder/sidecar/config/problems';
-import { configurationSchema } from '@mcp-recorder/sidecar/config/schema';
 import { stringify } from 'yaml';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import { PATHS } from '../naming.ts';
 import type { Settings } from '../settings.ts';
+import { accessConfiguration, type ClusterIssuer } from './access-configuration.ts';
+import { accessInForce } from './access-floors.ts';
+import { configurationProblems } from './configuration-check.ts';
 import { type Bucket, bucketOf, type RecordingInForce, recordingInForce, type Refusal } from './floors.ts';
 import type { Ports } from './ports.ts';
 
@@ -20,23 +21,33 @@ export type SidecarConfiguration =
   /** No configuration follows from this resource. */
   | { ok: false; refusal: Refusal; refusals: Refusal[] };
 
-/** @param linkAuthority PEM of who issues the operator's client certificate */
+/**
+ * @param linkAuthority PEM of who issues the operator's client certificate
+ * @param cluster the API server as issuer of tokens; null: not known yet
+ */
 export function sidecarConfiguration(
   resource: RecordedMCPServer,
   settings: Settings,
   ports: Ports,
   linkAuthority: string,
+  cluster: ClusterIssuer | null,
 ): SidecarConfiguration {
-  const { recording, refusals } = recordingInForce(resource, settings);
+  const { recording, refusals: ofRecording } = recordingInForce(resource, settings);
+  const access = accessInForce(resource, settings);
+  const refusals = [...ofRecording, ...access.refusals];
   const found = bucketOf(resource, settings);
   if (!found.ok) return { ok: false, refusal: found.refusal, refusals };
-  const content = contentOf(resource, settings, ports, linkAuthority, found.bucket, recording);
-  const checked = configurationSchema.safeParse(content);
-  if (!checked.success) {
-    const faults = describeIssues(checked.error.issues, content).map(
-      ({ path, message }) => `${path.map(String).join('.')}: ${message}`,
-    );
-    const refusal: Refusal = { reason: 'ConfigurationInvalid', cause: `${faults.join('; ')}.` };
+  if (access.auth?.kubernetes !== undefined && cluster === null) {
+    const cause =
+      'The API server has not told yet who issues the tokens of service accounts, and with which keys.';
+    return { ok: false, refusal: { reason: 'ClusterKeysUnknown', cause }, refusals };
+  }
+  const { server, ...who } = accessConfiguration(resource, access, cluster);
+  const how = contentOf(resource, settings, ports, linkAuthority, found.bucket, recording);
+  const content = { ...how, ...who, server: { ...how.server, ...server } };
+  const problems = configurationProblems(content, access.platform);
+  if (problems.length > 0) {
+    const refusal: Refusal = { reason: 'ConfigurationInvalid', cause: `${problems.join('; ')}.` };
     return { ok: false, refusal, refusals };
   }
   const { ca } = found.bucket;
@@ -50,7 +61,7 @@ export function sidecarConfiguration(
   };
 }
 
-/** The content of the YAML file, as the recorder's schema wants it; nothing is left to defaults that the resource has a field for. */
+/** The file but for access, as the recorder's schema wants it; nothing is left to defaults that the resource has a field for. */
 function contentOf(
   { metadata }: RecordedMCPServer,
   { cluster, sidecar }: Settings,
@@ -58,7 +69,7 @@ function contentOf(
   linkAuthority: string,
   bucket: Bucket,
   { commit, onFailure, maxUploadLag, maxRequestBytes, spool }: RecordingInForce,
-): object {
+) {
   return {
     name: metadata.name,
     cluster,

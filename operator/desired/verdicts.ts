@@ -2,6 +2,8 @@
  * Owns what each condition says while the resource stands.
  * Invariant: `Ready` is `True` only when every other condition is as it should be, and its reason is the one that tells most.
  */
+import { accessInForce } from './access-floors.ts';
+import { credentialHealthy, identityHealthy, rulesHealthy } from './access-health.ts';
 import type { Adoption } from './adoption.ts';
 import { configMapDigest, isSigned } from './config-map.ts';
 import { firstTrouble, type Verdicts } from './conditions.ts';
@@ -22,12 +24,16 @@ export function verdictsOf(situation: Situation, adoption: Adoption): Verdicts {
   const direct = directVerdict(situation, adoption);
   const passes = direct.status === 'True' && recorded.reason === 'PassesUnrecorded';
   const enforced: Verdict = passes ? recorded : enforcedBy(direct);
+  const access = accessInForce(observed.resource, observed.settings);
   const others = {
     SidecarsInjected: sidecarsInjected(situation, adoption),
     Enforced: enforced,
     DirectAccessBlocked: direct,
     StorageHealthy: stored,
     Recording: recorded,
+    IdentityHealthy: identityHealthy(observed, pods, access),
+    RulesHealthy: rulesHealthy(observed, pods, access),
+    CredentialHealthy: credentialHealthy(observed, pods),
     RolloutBlocked: blockedBy(adoption.renewal.blocked),
     Conflict: conflictOf(lost),
   };
@@ -63,11 +69,20 @@ function ready(situation: Situation, adoption: Adoption, others: Omit<Verdicts, 
       );
   const digest = configMapDigest(observed.resource, adoption.configMap);
   const configuration = configurationTrouble(pods, digest, observed.nowMs);
+  // Old keys still verify, Observe lets all pass, a rule that fails denies what it was asked about: these are told by their own conditions alone.
+  const { IdentityHealthy: identity, CredentialHealthy: credential } = others;
+  const lacking = [
+    ...(identity.reason === 'IssuerUnavailable' && observed.resource.spec.auth?.mode === 'Enforce'
+      ? [['IdentityHealthy', identity] as const]
+      : []),
+    ...(credential.reason === 'CredentialUnavailable' ? [['CredentialHealthy', credential] as const] : []),
+  ];
   const trouble =
     said[0] ??
     firstTrouble([
       ['Ready', admission],
       ['StorageHealthy', others.StorageHealthy],
+      ...lacking,
       ['RolloutBlocked', others.RolloutBlocked],
       ['SidecarsInjected', others.SidecarsInjected],
       ['Recording', others.Recording],
@@ -164,6 +179,9 @@ export function verdictsOfRemoval(blocked: readonly Refusal[]): Verdicts {
     DirectAccessBlocked: said,
     StorageHealthy: unknown,
     Recording: said,
+    IdentityHealthy: unknown,
+    RulesHealthy: unknown,
+    CredentialHealthy: unknown,
     RolloutBlocked: blockedBy(blocked),
     Conflict: conflictOf(new Map()),
   };

@@ -1,14 +1,15 @@
 /**
- * Owns which requests the API server asks our webhook about.
+ * Owns which pods and Services the API server asks our webhook about.
  * Invariant: an entry concerns one resource's pods, or pods that carry our label, and nothing else, so that a dead operator stands in nobody
  * else's way. The oldest resources come first: a new one moves no entry to another object, and a deleted one moves them to objects of lower
  * number only. So objects written in their order, surplus ones deleted last, leave no moment in which a resource has no entry.
  */
-import type { LabelSelector, OwnerReference } from 'kubernetes-types/meta/v1';
+import type { LabelSelector, ObjectMeta, OwnerReference } from 'kubernetes-types/meta/v1';
 import type {
   MutatingWebhook,
   MutatingWebhookConfiguration,
   RuleWithOperations,
+  WebhookClientConfig,
 } from 'kubernetes-types/admissionregistration/v1';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import { clusterNames, MANAGED_BY, MANAGED_BY_LABEL, SERVER_LABEL } from '../naming.ts';
@@ -24,7 +25,7 @@ const SERVICES_TIMEOUT_SECONDS = 3;
 /** The Service's port; the webhook itself listens on `settings.webhook.port`. */
 const SERVICE_PORT = 443;
 
-export const WEBHOOK_PATHS = { pods: '/pods', services: '/services' } as const;
+export const WEBHOOK_PATHS = { pods: '/pods', services: '/services', resources: '/resources' } as const;
 
 /**
  * The configuration objects, in the order in which they are to be written.
@@ -51,6 +52,18 @@ export function webhookConfigurations(
   return [...objects, configuration(names.serviceWebhook, [servicesEntry(entry, namespaces)], clusterRole)];
 }
 
+/** Where the API server finds one of the webhook's paths. */
+export function clientConfigOf(
+  { webhook: { service }, namespace }: Settings,
+  caBundle: string,
+  path: string,
+): WebhookClientConfig {
+  return {
+    caBundle: Buffer.from(caBundle).toString('base64'),
+    service: { namespace, name: service, path, port: SERVICE_PORT },
+  };
+}
+
 type Entry = (
   own: Pick<MutatingWebhook, 'name' | 'failurePolicy' | 'rules' | 'timeoutSeconds'> & Scope,
 ) => MutatingWebhook;
@@ -61,11 +74,10 @@ interface Scope {
 }
 
 /** What all entries have in common; every default of the API server's is written out. */
-function webhook({ webhook: { service }, namespace }: Settings, caBundle: string): Entry {
-  const bundle = Buffer.from(caBundle).toString('base64');
+function webhook(settings: Settings, caBundle: string): Entry {
   return ({ path, ...own }) => ({
     ...own,
-    clientConfig: { caBundle: bundle, service: { namespace, name: service, path, port: SERVICE_PORT } },
+    clientConfig: clientConfigOf(settings, caBundle, path),
     admissionReviewVersions: ['v1'],
     matchPolicy: 'Equivalent',
     reinvocationPolicy: 'IfNeeded',
@@ -113,14 +125,14 @@ function servicesEntry(entry: Entry, namespaces: readonly string[]): MutatingWeb
 }
 
 /** The published types know neither `resources` nor `scope` of a rule. */
-function rule(
+export function rule(
   resource: string,
   operations: string[],
 ): RuleWithOperations & { resources: string[]; scope: string } {
   return { apiGroups: [''], apiVersions: ['v1'], resources: [resource], operations, scope: 'Namespaced' };
 }
 
-function inNamespaces(values: readonly string[]): LabelSelector {
+export function inNamespaces(values: readonly string[]): LabelSelector {
   return { matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: [...values] }] };
 }
 
@@ -129,18 +141,23 @@ function configuration(
   webhooks: MutatingWebhook[],
   clusterRole: { name: string; uid: string },
 ): MutatingWebhookConfiguration {
-  const owner: OwnerReference = {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRole',
-    name: clusterRole.name,
-    uid: clusterRole.uid,
-  };
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'MutatingWebhookConfiguration',
-    metadata: { name, labels: { [MANAGED_BY_LABEL]: MANAGED_BY }, ownerReferences: [owner] },
+    metadata: ownedByRole(name, clusterRole),
     webhooks,
   };
+}
+
+/** Goes with the chart's ClusterRole. */
+export function ownedByRole(name: string, { name: role, uid }: { name: string; uid: string }): ObjectMeta {
+  const owner: OwnerReference = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    name: role,
+    uid,
+  };
+  return { name, labels: { [MANAGED_BY_LABEL]: MANAGED_BY }, ownerReferences: [owner] };
 }
 
 /**

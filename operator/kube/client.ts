@@ -4,8 +4,8 @@
  */
 import type { Access } from './access.ts';
 import { addressOf, type Place } from './call-address.ts';
-import { isKubeError } from './kube-error.ts';
-import { apiVersionOf, type KubeObject, type ObjectName, type Resource } from './resource.ts';
+import { isKubeError, KubeError } from './kube-error.ts';
+import { apiVersionOf, ISSUER_PATHS, type KubeObject, type ObjectName, type Resource } from './resource.ts';
 import { type CallCount, createTransport, type KubeRequest, nameOf } from './transport.ts';
 import { type WatchEvent, watchEvents } from './watch-events.ts';
 
@@ -79,6 +79,14 @@ export interface TokenFacts {
   error: string | null;
 }
 
+/** The API server as issuer of service account tokens. */
+export interface TokenIssuer {
+  /** As the claim `iss` of its tokens has it. */
+  issuer: string;
+  /** Its public keys (RFC 7517). */
+  keys: Record<string, unknown>[];
+}
+
 export interface KubeClient {
   /** @throws KubeError NotFound */
   get<T extends KubeObject>(resource: Resource<T>, at: ObjectName, options?: CallOptions): Promise<T>;
@@ -129,6 +137,11 @@ export interface KubeClient {
    */
   evict(pod: ObjectName, options?: CallOptions & { uid?: string | undefined }): Promise<void>;
   tokenReview(token: string, audiences: readonly string[], options?: CallOptions): Promise<TokenFacts>;
+  /**
+   * Who issues the tokens of service accounts, and with which keys.
+   * @throws KubeError; `Unreadable` for an answer without issuer or keys
+   */
+  tokenIssuer(options?: CallOptions): Promise<TokenIssuer>;
   /** The events after a resource version, until the server ends the watch. @throws KubeError, an expired version included */
   watch<T extends KubeObject>(resource: Resource<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>>;
   /** The calls since the start. */
@@ -276,6 +289,22 @@ export function createClient(options: { access: Access; fieldManager: string }):
         audiences: status.audiences ?? [],
         error: status.error || null,
       };
+    },
+    async tokenIssuer({ timeoutMs = TIMEOUT_MS, signal } = {}) {
+      const ask = (path: string) =>
+        transport.send(
+          { verb: 'get', resource: path, object: '', method: 'GET', path, accept: '*/*', signal },
+          timeoutMs,
+        );
+      const { issuer } = (await ask(ISSUER_PATHS.discovery)) as { issuer?: unknown };
+      const { keys } = (await ask(ISSUER_PATHS.keys)) as { keys?: unknown };
+      if (typeof issuer === 'string' && Array.isArray(keys) && keys.length > 0) return { issuer, keys };
+      throw new KubeError({
+        call: `get ${ISSUER_PATHS.keys}`,
+        status: 200,
+        reason: 'Unreadable',
+        message: 'an issuer and its keys are missing',
+      });
     },
     watch(resource, { namespace = null, idleMs, signal, opened, ...rest }) {
       const request: KubeRequest = {

@@ -77,6 +77,12 @@ export function resourcePath(
   return `/${parts.map(encodeURIComponent).join('/')}`;
 }
 
+/** Paths that belong to no kind: what the API server says of itself as issuer of service account tokens (OpenID Connect Discovery 1.0). */
+export const ISSUER_PATHS = {
+  discovery: '/.well-known/openid-configuration',
+  keys: '/openid/v1/jwks',
+} as const;
+
 /** `namespace/name`, or the name of an object without namespace. */
 export function keyOf({ metadata: { namespace, name } }: KubeObject): string {
   return namespace === undefined ? name : `${namespace}/${name}`;

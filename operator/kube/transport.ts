@@ -19,6 +19,8 @@ export interface KubeRequest {
   query?: Record<string, string | number | boolean | undefined>;
   body?: unknown;
   contentType?: string;
+  /** Default: `application/json`. */
+  accept?: string;
   signal?: AbortSignal | undefined;
 }
 
@@ -87,13 +89,14 @@ export function createTransport(access: Access): Transport {
     limits: { signal?: AbortSignal; beginMs: number; idleMs: number },
   ): Promise<Dispatcher.ResponseData> {
     const { method, path, query, body, contentType = 'application/json' } = request;
+    const { accept = 'application/json' } = request;
     const token = access.token();
     const answer = await pool.request({
       method,
       path,
       ...(query === undefined ? {} : { query: withoutUndefined(query) }),
       headers: {
-        accept: 'application/json',
+        accept,
         'user-agent': 'mcp-recorder-operator',
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': contentType }),

@@ -235,6 +235,9 @@ function fingerprint({ link, dial: outcome }: Look): string {
   const { proven, status, configuration, server } = link.answer;
   const { gate, stream, draining, version } = status;
   const peers = server.foreignConnections.toSorted();
-  const known = [gate.state, gate.reason, stream, draining, version];
+  const issuers = status.auth?.issuers.map(({ issuer, state }) => [issuer, state]);
+  const failing = status.rules?.errors.map(({ rule }) => rule);
+  const credential = status.credential?.problem;
+  const known = [gate.state, gate.reason, stream, draining, version, issuers, failing, credential];
   return JSON.stringify([outcome, true, proven, known, configuration, server.port, server.listens, peers]);
 }

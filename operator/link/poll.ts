@@ -7,7 +7,7 @@ import http from 'node:http';
 import tls, { type SecureContext } from 'node:tls';
 import { z } from 'zod';
 
-const MAX_BODY_BYTES = 64 * 1024;
+const MAX_BODY_BYTES = 256 * 1024;
 const TIMEOUT_MS = 2_000;
 /** How much of a refusal's text goes into a message for people. */
 const MAX_QUOTE = 200;
@@ -28,6 +28,28 @@ const linkSchema = z.object({
     stream: text,
     draining: z.boolean(),
     version: text,
+    auth: z
+      .object({
+        issuers: z
+          .array(
+            z.object({
+              issuer: text,
+              state: z.enum(['Ok', 'Stale', 'Unavailable']),
+              problem: text.nullable(),
+              since: text,
+            }),
+          )
+          .max(100),
+      })
+      .exactOptional(),
+    rules: z
+      .object({
+        errors: z
+          .array(z.object({ rule: text, count: z.int().min(0), last_at: text, problem: text }))
+          .max(200),
+      })
+      .exactOptional(),
+    credential: z.object({ problem: text.nullable() }).nullable().exactOptional(),
   }),
   configuration: z.object({
     digest: text,

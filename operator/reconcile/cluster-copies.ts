@@ -6,6 +6,7 @@ import type {
   MutatingWebhookConfiguration,
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
+  ValidatingWebhookConfiguration,
 } from 'kubernetes-types/admissionregistration/v1';
 import type { CustomResourceDefinition } from 'kubernetes-types/apiextensions/v1';
 import type { Logger } from 'pino';
@@ -19,11 +20,13 @@ import {
   MUTATING_WEBHOOKS,
   RECORDED_SERVERS,
   type Stored,
+  VALIDATING_WEBHOOKS,
 } from './kinds.ts';
 
 export interface ClusterCopies {
   definitions: Reflector<Stored<CustomResourceDefinition>>;
   webhooks: Reflector<Stored<MutatingWebhookConfiguration>>;
+  resourceWebhooks: Reflector<Stored<ValidatingWebhookConfiguration>>;
   policies: Reflector<Stored<ValidatingAdmissionPolicy>>;
   bindings: Reflector<Stored<ValidatingAdmissionPolicyBinding>>;
 }
@@ -42,6 +45,7 @@ export function followClusterObjects(client: KubeClient, log: Logger): ClusterCo
       trim: stateOf,
     }),
     webhooks: createReflector({ ...shared, resource: MUTATING_WEBHOOKS, labelSelector }),
+    resourceWebhooks: createReflector({ ...shared, resource: VALIDATING_WEBHOOKS, labelSelector }),
     policies: createReflector({ ...shared, resource: ADMISSION_POLICIES, labelSelector }),
     bindings: createReflector({ ...shared, resource: ADMISSION_BINDINGS, labelSelector }),
   };

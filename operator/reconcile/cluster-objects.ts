@@ -6,6 +6,7 @@
  */
 import type { Logger } from 'pino';
 import { admissionPolicies } from '../desired/admission-policies.ts';
+import { resourceWebhook } from '../desired/resource-webhook.ts';
 import { webhookConfigurations } from '../desired/webhook-configurations.ts';
 import type { Identity } from '../identity.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -108,6 +109,7 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
     await prune(copies.bindings, [], signal);
     await prune(copies.policies, [], signal);
     await prune(copies.webhooks, [], signal);
+    await prune(copies.resourceWebhooks, [], signal);
   }
 
   return {
@@ -129,6 +131,9 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
       // In this order an entry that moves to an earlier object is there before it leaves the later one.
       for (const webhook of webhooks) await apply(copies.webhooks, webhook, signal);
       await prune(copies.webhooks, webhooks, signal);
+      const checked = resourceWebhook(settings, authorities, role) as KubeObject;
+      await apply(copies.resourceWebhooks, checked, signal);
+      await prune(copies.resourceWebhooks, [checked], signal);
       const admitted = servers.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
       for (const key of admission.stands(new Set(admitted.map(keyOf)))) parts.changed(key);
       const policies = admissionPolicies(settings, role) as KubeObject[];
@@ -141,8 +146,7 @@ export function createClusterObjects(parts: ClusterObjectParts): ClusterObjects 
       return null;
     },
     publishedAuthorities() {
-      const bundles = copies.webhooks
-        .list()
+      const bundles = [...copies.webhooks.list(), ...copies.resourceWebhooks.list()]
         .filter(({ metadata }) => isOurs(metadata.name, settings.fullname))
         .flatMap(({ webhooks }) => (webhooks ?? []).map(({ clientConfig }) => clientConfig.caBundle ?? ''));
       const [first] = bundles;

@@ -6,6 +6,7 @@ import type {
   MutatingWebhookConfiguration,
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
+  ValidatingWebhookConfiguration,
 } from 'kubernetes-types/admissionregistration/v1';
 import type { CustomResourceDefinition } from 'kubernetes-types/apiextensions/v1';
 import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from 'kubernetes-types/apps/v1';
@@ -55,6 +56,11 @@ export const MUTATING_WEBHOOKS = clusterWide<MutatingWebhookConfiguration>(
   'admissionregistration.k8s.io',
   'mutatingwebhookconfigurations',
   'MutatingWebhookConfiguration',
+);
+export const VALIDATING_WEBHOOKS = clusterWide<ValidatingWebhookConfiguration>(
+  'admissionregistration.k8s.io',
+  'validatingwebhookconfigurations',
+  'ValidatingWebhookConfiguration',
 );
 export const ADMISSION_POLICIES = clusterWide<ValidatingAdmissionPolicy>(
   'admissionregistration.k8s.io',

@@ -20,6 +20,7 @@ import { sessionKeyOf } from '../webhook/certificates.ts';
 import { createAdmissionState, FOLLOWED_MS } from './admission-state.ts';
 import { tellAffected } from './affected.ts';
 import { followClusterObjects } from './cluster-copies.ts';
+import { followClusterIssuer } from './cluster-issuer.ts';
 import { chartOwner, createClusterObjects } from './cluster-objects.ts';
 import { closeAll, completeOnce, type Copies, followAll, type ServerCopy } from './copies.ts';
 import { createResourceReconciler } from './resources.ts';
@@ -78,6 +79,14 @@ export function startLeading(parts: LeaderParts): Leader {
     nowMs: wallMs,
     random: Math.random,
   });
+  const issuer = followClusterIssuer({
+    client,
+    changed() {
+      for (const server of servers.list())
+        if (server.spec.auth?.kubernetes !== undefined) affect(keyOf(server));
+    },
+    log,
+  });
   const cluster = createClusterObjects({
     client,
     settings,
@@ -97,6 +106,7 @@ export function startLeading(parts: LeaderParts): Leader {
     looks,
     settings,
     admissionReady: admission.ready,
+    clusterIssuer: () => issuer.current,
     linkAuthority: () => identity.current()?.authorities ?? '',
     sessionKey(namespace, name) {
       const current = identity.current();
@@ -164,7 +174,7 @@ export function startLeading(parts: LeaderParts): Leader {
     // Without waiting for the rest: where the definition is missing, no copy of resources is ever complete, and policies refuse every pod.
     queue.add(IDENTITY);
     queue.add(CLUSTER);
-    await completeOnce(copies);
+    await Promise.all([completeOnce(copies), issuer.askedOnce]);
     if (closed) return;
     ends.push(tellAffected(copies, affect));
     ends.push(
@@ -195,6 +205,7 @@ export function startLeading(parts: LeaderParts): Leader {
       closed = true;
       for (const end of ends) end();
       for (const timer of timers) clearTimeout(timer);
+      issuer.close();
       await Promise.all([queue.close(), looks.stop()]);
       await Promise.all([closeAll(copies), ...Object.values(clusterCopies).map((copy) => copy.close())]);
     },

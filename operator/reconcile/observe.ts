@@ -27,6 +27,7 @@ export interface ObserveParts {
   settings: Settings;
   /** Whether admission is as it should be for the resource, and has been for long enough. */
   admissionReady(key: string): boolean;
+  clusterIssuer(): Observed['clusterIssuer'];
   linkAuthority(): string;
   sessionKey(namespace: string, name: string): string;
   sign(namespace: string, name: string, files: Record<string, string>): string;
@@ -66,6 +67,7 @@ export async function observe(
     admissionReady: parts.admissionReady(key),
     refusals: remembered.refusals,
     memory: remembered.memory,
+    clusterIssuer: parts.clusterIssuer(),
     linkAuthority: parts.linkAuthority(),
     sessionKey: parts.sessionKey(namespace, name),
     sign: (files) => parts.sign(namespace, name, files),

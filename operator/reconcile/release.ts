@@ -24,6 +24,7 @@ import {
   NETWORK_POLICIES,
   RECORDED_SERVERS,
   type Stored,
+  VALIDATING_WEBHOOKS,
 } from './kinds.ts';
 import { leadBack, sentServices } from './release-services.ts';
 import { setFinalizer, setTarget } from './writes.ts';
@@ -81,6 +82,7 @@ export async function release(parts: ReleaseParts): Promise<string[]> {
   await attempt('the operator goes on acting', () => stopOperators(parts, lease));
   await removeAll(ADMISSION_BINDINGS);
   await removeAll(ADMISSION_POLICIES);
+  await removeAll(VALIDATING_WEBHOOKS);
   await removeAll(MUTATING_WEBHOOKS, serviceWebhook);
   await everywhere('some NetworkPolicies still close the ways to the servers', (namespace) =>
     removePolicies(client, namespace),

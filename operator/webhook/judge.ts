@@ -1,11 +1,12 @@
 /**
- * Owns the verdicts on pods and Services: which resource is meant, and what follows.
+ * Owns the verdicts on pods, Services and the resources themselves: which resource is meant, and what follows.
  * Invariant: a pod that a resource selects gets the recorder or is refused, whatever fails here; nothing is written anywhere, so a dry run
  * needs no care.
  */
 import { randomBytes } from 'node:crypto';
 import type { Pod, Service } from 'kubernetes-types/core/v1';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
+import { accessProblems } from '../desired/configuration-check.ts';
 import { oldestMatching } from '../desired/selectors.ts';
 import { SERVER_LABEL } from '../naming.ts';
 import type { Settings } from '../settings.ts';
@@ -80,6 +81,14 @@ export async function judgeService(request: AdmissionRequest, parts: JudgeParts)
     object: wanted,
     warnings: decision.target === 'recorder' ? notes(service, wanted) : [],
   };
+}
+
+/** The verdict on a resource whose `spec` is new. */
+export function judgeResource(request: AdmissionRequest, { settings }: JudgeParts): Promise<Verdict> {
+  if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return Promise.resolve(UNCHANGED);
+  const problems = accessProblems(request.object as RecordedMCPServer, settings);
+  if (problems.length === 0) return Promise.resolve(UNCHANGED);
+  return Promise.resolve({ allowed: false, code: 403, message: problems.join('\n') });
 }
 
 /** Why what comes of an `apply` is not what was applied. The API server cuts warnings at 256 characters. */

@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { WEBHOOK_PATHS } from '../desired/webhook-configurations.ts';
 import { type AdmissionRequest, type Answer, readReview, type Verdict, writeReview } from './admission.ts';
 import type { KeyPair } from './issue-certificate.ts';
-import { judgePod, judgeService, type JudgeParts } from './judge.ts';
+import { judgePod, judgeResource, judgeService, type JudgeParts } from './judge.ts';
 
 export interface WebhookOptions {
   host: string;
@@ -20,7 +20,11 @@ export interface WebhookOptions {
   parts: JudgeParts;
   log: Logger;
   /** Told of each answer, for metrics. */
-  onAnswer?(answer: { kind: 'pods' | 'services'; outcome: Answer['outcome']; seconds: number }): void;
+  onAnswer?(answer: {
+    kind: 'pods' | 'services' | 'resources';
+    outcome: Answer['outcome'];
+    seconds: number;
+  }): void;
   /** How long a question may take, ms. Default: less than the API server waits. */
   answerWithinMs?: number;
 }
@@ -56,6 +60,7 @@ const JUDGES = {
     judge: judgeService,
     failure: 'Try again.',
   },
+  [WEBHOOK_PATHS.resources]: { kind: 'resources', judge: judgeResource, failure: 'Try again.' },
 } as const;
 
 /** Starts to listen. @throws the error of `listen`, or for a certificate that can't be used */

@@ -54,6 +54,8 @@ const COLUMNS = [
   'wire_bytes',
   'withheld',
   'masked',
+  'wire_masked',
+  'hidden',
   'ambiguous',
   'calls',
   'ended',
@@ -63,7 +65,7 @@ const COLUMNS = [
   'open',
   'seal',
 ] as const;
-const OMITTED_WHEN_EMPTY = new Set<string>(['masked', 'ambiguous', 'calls']);
+const OMITTED_WHEN_EMPTY = new Set<string>(['masked', 'wire_masked', 'hidden', 'ambiguous', 'calls']);
 
 /**
  * Any line without its head as JSON text from `,"type":` to the closing brace, without line feed.
@@ -149,6 +151,9 @@ function body(f: Body): string {
       : `,"body":${quote(f.body)},"body_encoding":"${f.body_encoding}","wire_bytes":${f.wire_bytes}`;
   if (f.withheld !== undefined) text += `,"withheld":${encodeJson(f.withheld)}`;
   if (f.masked !== undefined && f.masked.length > 0) text += `,"masked":${encodeJson(f.masked)}`;
+  if (f.wire_masked !== undefined && f.wire_masked.length > 0)
+    text += `,"wire_masked":${encodeJson(f.wire_masked)}`;
+  if (f.hidden !== undefined && f.hidden.length > 0) text += `,"hidden":${encodeJson(f.hidden)}`;
   if (f.ambiguous !== undefined && f.ambiguous.length > 0) text += `,"ambiguous":${encodeJson(f.ambiguous)}`;
   if (f.calls !== undefined && f.calls.length > 0) {
     text += ',"calls":[';

@@ -71,6 +71,8 @@ const body = {
     })
     .exactOptional(),
   masked: z.array(z.object({ rule: text, count })).exactOptional(),
+  wire_masked: z.array(z.object({ rule: text, count })).exactOptional(),
+  hidden: z.array(z.object({ rule: text, names: z.array(text) })).exactOptional(),
   ambiguous: z.array(z.enum(['duplicate_key', 'case_variant_key', 'nul_in_key'])).exactOptional(),
   calls: z.array(call).exactOptional(),
 };

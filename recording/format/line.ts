@@ -71,6 +71,12 @@ export interface Masked {
   count: number;
 }
 
+/** Tools that a rule left out of a list that the client got. */
+export interface Hidden {
+  rule: string;
+  names: string[];
+}
+
 export interface Withheld {
   reason: 'masking_bound' | 'metadata_only' | 'not_decodable' | 'ratio_limit';
   bytes: number;
@@ -87,6 +93,10 @@ export interface Body {
   wire_bytes: number;
   withheld?: Withheld;
   masked?: Masked[];
+  /** What was replaced on the way to the other side: there the bytes are others than here. */
+  wire_masked?: Masked[];
+  /** What the body here has, and the client did not get. */
+  hidden?: Hidden[];
   ambiguous?: Ambiguity[];
   calls?: Call[];
 }

@@ -94,4 +94,5 @@ export type CredentialConfiguration =
     };
 
 /** What becomes of the `Authorization` header of the caller. */
-export type CallerToken = 'Remove' | 'Forward';
+export type CallerToken = (typeof CALLER_TOKENS)[number];
+export const CALLER_TOKENS = ['Remove', 'Forward'] as const;

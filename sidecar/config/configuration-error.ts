@@ -6,6 +6,15 @@
 /** Where a fault is: the keys from the top of the file. */
 export type KeyPath = readonly PropertyKey[];
 
+/** A key as messages name it: `recording.spool.sizeLimit`, `rules[0].when`. */
+export function keyText(path: KeyPath): string {
+  return path.reduce<string>(
+    (text, key) =>
+      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
+    '',
+  );
+}
+
 export interface Problem {
   /** `recording.spool.sizeLimit`, or the flag that gave the value. Empty: the file as a whole. */
   path: string;

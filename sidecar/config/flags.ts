@@ -3,7 +3,7 @@
  * Invariant: a flag either takes effect or is told as a problem; one that names another kind of store puts the file's aside.
  */
 import { LOCATION_EXPECTED, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
-import type { KeyPath, Problem } from './configuration-error.ts';
+import { type KeyPath, keyText, type Problem } from './configuration-error.ts';
 
 export interface ConfigurationFlags {
   upstream?: string | undefined;
@@ -19,6 +19,14 @@ export interface ConfigurationFlags {
   name?: string | undefined;
   spool?: string | undefined;
   listen?: string | undefined;
+  /** Nobody is identified. */
+  anonymous?: boolean | undefined;
+  /** One issuer, in the place of those of the file. */
+  issuer?: string | undefined;
+  /** Of that issuer. */
+  audience?: string[] | undefined;
+  groupsClaim?: string | undefined;
+  resource?: string | undefined;
 }
 
 type Flag = keyof ConfigurationFlags;
@@ -39,7 +47,14 @@ const KEYS: readonly (readonly [Flag, KeyPath])[] = [
   ['name', ['name']],
   ['spool', ['recording', 'spool', 'directory']],
   ['listen', ['listen']],
+  ['anonymous', ['auth', 'mode']],
+  ['resource', ['auth', 'resource']],
+  ['issuer', ['auth', 'oidc', 0, 'issuer']],
+  ['audience', ['auth', 'oidc', 0, 'audiences']],
+  ['groupsClaim', ['auth', 'oidc', 0, 'groupsClaim']],
 ];
+/** They say more of the issuer that a flag gives. */
+const OF_ISSUER: readonly Flag[] = ['audience', 'groupsClaim'];
 
 /**
  * The file's content with the flags put in. The section `server`, which has no default, exists, so that its keys are asked for.
@@ -53,6 +68,7 @@ export function withFlags(
   const merged = structuredClone(content);
   merged['server'] ??= {};
   if (flags.store !== undefined) putStore(merged, flags.store);
+  if (flags.issuer !== undefined) put(merged, ['auth', 'oidc'], [{}]);
   const problems: Problem[] = [];
   const storage = merged['storage'];
   const inDirectory = isSection(storage) && storage['directory'] !== undefined && storage['s3'] === undefined;
@@ -62,7 +78,10 @@ export function withFlags(
     if (inDirectory && keys[1] === 's3') {
       const message = `needs a store ${LOCATION_EXPECTED}; this recording goes to a directory`;
       problems.push({ path: flagText(flag), line: null, message });
-    } else put(merged, keys, value);
+    } else if (OF_ISSUER.includes(flag) && flags.issuer === undefined) {
+      const message = 'needs --issuer; an issuer of the file has its own';
+      problems.push({ path: flagText(flag), line: null, message });
+    } else put(merged, keys, flag === 'anonymous' ? 'Anonymous' : value);
   }
   return { content: merged, problems };
 }
@@ -75,7 +94,11 @@ export function flagThatGave(keys: KeyPath, flags: ConfigurationFlags): string |
 
 /** For the end of a message: which flag can give the key. */
 export function flagHint(keys: KeyPath): string {
-  const flag = keys.length === 1 && keys[0] === 'storage' ? 'store' : flagFor(keys);
+  const key = keyText(keys);
+  if (key === 'auth') return ' (or give --anonymous, or --issuer and --resource)';
+  // They put an issuer in the place of those of the file.
+  if (key.startsWith('auth.oidc[')) return '';
+  const flag = key === 'storage' ? 'store' : flagFor(keys);
   return flag === null ? '' : ` (or give ${flagText(flag)})`;
 }
 
@@ -102,7 +125,9 @@ function put(target: Section, keys: KeyPath, value: unknown): void {
   }
   target[key] ??= {};
   const inner = target[key];
-  if (isSection(inner)) put(inner, rest, value);
+  if (isSection(inner) || (Array.isArray(inner) && typeof rest[0] === 'number')) {
+    put(inner as Section, rest, value);
+  }
 }
 
 function isSection(value: unknown): value is Section {
@@ -110,7 +135,12 @@ function isSection(value: unknown): value is Section {
 }
 
 function flagFor(keys: KeyPath): Flag | null {
-  const found = KEYS.find(([, path]) => path.join('.') === keys.map(String).join('.'));
+  const key = keyText(keys);
+  const found = KEYS.find(([, path]) => {
+    const given = keyText(path);
+    // A fault within a list that a flag gave is the flag's.
+    return key === given || key.startsWith(`${given}[`);
+  });
   return found === undefined ? null : found[0];
 }
 

@@ -7,30 +7,43 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type S3StoreOptions, s3Location } from '@mcp-recorder/recording/store/s3-options';
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { type ConfigurationFlags, flagHint, flagThatGave, withFlags } from './flags.ts';
-import { ConfigurationError, type KeyPath, type Problem } from './configuration-error.ts';
+import { ConfigurationError, type KeyPath, keyText, type Problem } from './configuration-error.ts';
+import { credentialOf } from './credential-schema.ts';
 import { describeIssues } from './problems.ts';
 import { type CheckedFile, type Configuration, configurationSchema, type Storage } from './schema.ts';
 
 /** The file's content, and the way back from a key to its line. */
-interface ParsedFile {
+export interface ParsedFile {
   content: unknown;
   lineOf(path: KeyPath): number | null;
 }
 
-/**
- * Reads the configuration. Relative paths count from the file's directory, those of flags from the working directory.
- * @param from.text the file's content, from who has read it already
- * @param from.environment only tells where the state of this user goes
- * @throws ConfigurationError with every problem found
- */
-export function loadConfiguration(from: {
+/** Where a configuration comes from. */
+export interface ConfigurationSource {
   file?: string | undefined;
+  /** The file's content, from who has read it already. */
   text?: string;
   flags?: ConfigurationFlags;
+  /** Only tells where the state of this user goes. */
   environment?: Readonly<Record<string, string | undefined>>;
-}): Configuration {
+}
+
+/**
+ * Reads the configuration. Relative paths count from the file's directory, those of flags from the working directory.
+ * @throws ConfigurationError with every problem found
+ */
+export function loadConfiguration(from: ConfigurationSource): Configuration {
+  return readConfiguration(from).configuration;
+}
+
+/** As `loadConfiguration`, with the way back from a key to its line, for who finds more. */
+export function readConfiguration(from: ConfigurationSource): {
+  configuration: Configuration;
+  file: string | null;
+  lineOf: ParsedFile['lineOf'];
+} {
   const { file = null, flags = {}, environment = process.env } = from;
   const parsed: ParsedFile =
     file === null ? { content: {}, lineOf: () => null } : parseFile(file, from.text ?? readFile(file));
@@ -41,7 +54,7 @@ export function loadConfiguration(from: {
   const faults = checked.success ? [] : describeIssues(checked.error.issues, given);
   for (const fault of faults) {
     const flag = flagThatGave(fault.path, flags);
-    const key = fault.path.map(String).join('.');
+    const key = keyText(fault.path);
     problems.push(
       flag === null
         ? { path: key, line: parsed.lineOf(fault.path), message: fault.message + flagHint(fault.path) }
@@ -54,7 +67,7 @@ export function loadConfiguration(from: {
       (given, flag) => path.resolve(flag !== null && flags[flag] !== undefined ? process.cwd() : base, given),
       environment,
     );
-    if (problem === null) return configuration;
+    if (problem === null) return { configuration, file, lineOf: parsed.lineOf };
     problems.push({ ...problem, line: parsed.lineOf(problem.path.split('.')) });
   }
   throw new ConfigurationError(file, problems);
@@ -69,7 +82,8 @@ function complete(
   resolve: Resolve,
   environment: Readonly<Record<string, string | undefined>>,
 ): { configuration: Configuration; problem: Pick<Problem, 'path' | 'message'> | null } {
-  const { cluster, namespace, listen, server, recording, drain, limits, log } = checked;
+  const { cluster, namespace, labels, listen, server, auth, rules, masking } = checked;
+  const { recording, drain, limits, log } = checked;
   const name = checked.name ?? nameOfHost(server.url.origin);
   const storage = storageOf(checked.storage, resolve);
   const { directory, sizeLimit, allowTmpfs } = recording.spool;
@@ -84,8 +98,20 @@ function complete(
     name,
     cluster,
     namespace,
+    labels,
     listen,
-    server: server.url,
+    server: {
+      ...server.url,
+      credential:
+        server.credential === undefined
+          ? null
+          : credentialOf(server.credential, (given) => resolve(given, null)),
+      // With Enforce the token is for the recorder; a server that checks tokens itself needs it.
+      callerToken: server.callerToken ?? (auth.mode === 'Enforce' ? 'Remove' : 'Forward'),
+    },
+    auth,
+    rules,
+    masking,
     storage,
     recording: {
       commit: recording.commit,
@@ -170,12 +196,14 @@ function nextPort(port: number): number {
 /** SHA-256 of the JSON text with sorted keys: equal configurations have equal digests. */
 function digestOf(effective: Omit<Configuration, 'digest'>): string {
   const canonical = JSON.stringify(effective, (_key, value: unknown) =>
-    typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).sort()) : value,
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort())
+      : value,
   );
   return `sha256:${createHash('sha256').update(canonical).digest('hex')}`;
 }
 
-function readFile(file: string): string {
+export function readFile(file: string): string {
   try {
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
@@ -184,7 +212,7 @@ function readFile(file: string): string {
   }
 }
 
-function parseFile(file: string, text: string): ParsedFile {
+export function parseFile(file: string, text: string): ParsedFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
@@ -194,15 +222,17 @@ function parseFile(file: string, text: string): ParsedFile {
     });
     throw new ConfigurationError(file, problems);
   }
-  return {
-    content: document.contents === null ? {} : document.toJS(),
-    lineOf(keys) {
-      const parent = document.getIn(keys.slice(0, -1).map(String), true);
-      const pair = isMap(parent)
-        ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === String(keys.at(-1)))
-        : undefined;
-      const at = isNode(pair?.key) ? pair.key.range : null;
-      return at == null ? null : lines.linePos(at[0]).line;
-    },
+  const lineOf = (keys: KeyPath): number | null => {
+    if (keys.length === 0) return null;
+    const parent = document.getIn(keys.slice(0, -1), true);
+    const key = keys.at(-1);
+    const pair = isMap(parent)
+      ? parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key))
+      : undefined;
+    const node = isSeq(parent) ? parent.items[Number(key)] : pair?.key;
+    const at = isNode(node) ? node.range : null;
+    // What is missing is told where it is missing from.
+    return at == null ? lineOf(keys.slice(0, -1)) : lines.linePos(at[0]).line;
   };
+  return { content: document.contents === null ? {} : document.toJS(), lineOf };
 }

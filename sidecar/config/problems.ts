@@ -4,7 +4,7 @@
  */
 import { quoteGiven } from '@mcp-recorder/recording/store/s3-location';
 import { z } from 'zod';
-import type { KeyPath } from './configuration-error.ts';
+import { type KeyPath, keyText } from './configuration-error.ts';
 import { configurationSchema } from './schema.ts';
 
 /** The JSON Schema of the configuration file (draft 2020-12), as published in docs/schema/. */
@@ -35,19 +35,22 @@ export function describeIssues(
     if (found === undefined) return { path: issue.path, message: `missing; needs ${issue.message}` };
     return {
       path: issue.path,
-      message: `found ${describeFound(found, valueAt(given, issue.path.slice(0, -1)))}; needs ${issue.message}`,
+      message: `found ${describeFound(found, issue.path, given)}; needs ${issue.message}`,
     };
   });
 }
 
-/**
- * What stands in the file, short, on one line, without what may be a credential.
- * @param section what stands beside it: `--store s3://KEY:SECRET@bucket` is cut at a slash into bucket and prefix
- */
-function describeFound(value: unknown, section: unknown): string {
+/** Where people may have put a secret in the place of the file that holds it, or of the key that checks it. */
+const SECRET_PLACE = /^server\.credential\b|\bjwks\b/;
+
+/** What stands in the file, short, on one line, without what may be a credential. */
+function describeFound(value: unknown, path: KeyPath, given: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return Object.keys(value).length === 0 ? 'an empty mapping' : 'a mapping';
+  if (SECRET_PLACE.test(keyText(path))) return 'another value';
+  // What stands beside it: `--store s3://KEY:SECRET@bucket` is cut at a slash into bucket and prefix.
+  const section = valueAt(given, path.slice(0, -1));
   const texts = typeof section === 'object' && section !== null ? Object.values(section) : [];
   const near = texts.filter((text) => typeof text === 'string').join(' ');
   const text = typeof value === 'string' ? quoteGiven(value, near) : String(value);
@@ -64,6 +67,8 @@ function valueAt(value: unknown, path: KeyPath): unknown {
 
 function knownKeys(path: KeyPath): string[] {
   let schema: unknown = configurationJsonSchema();
-  for (const key of path) schema = valueAt(schema, ['properties', key]);
+  for (const key of path) {
+    schema = valueAt(schema, typeof key === 'number' ? ['items'] : ['properties', key]);
+  }
   return Object.keys(valueAt(schema, ['properties']) ?? {});
 }

@@ -2,8 +2,8 @@
  * Owns the reading of a delivered configuration: from standard input, as `ReaderInput`, to standard output, as `ReaderOutput`. Runs apart.
  */
 import { text } from 'node:stream/consumers';
+import { loadCheckedConfiguration } from './check-policy.ts';
 import { ConfigurationError } from './configuration-error.ts';
-import { loadConfiguration } from './load.ts';
 import type { Configuration } from './schema.ts';
 
 export interface ReaderInput {
@@ -15,13 +15,13 @@ export interface ReaderInput {
 
 export type ReaderOutput = { ok: true; configuration: Configuration } | { ok: false; reason: string };
 
-function read(input: ReaderInput): ReaderOutput {
+async function read(input: ReaderInput): Promise<ReaderOutput> {
   try {
-    return { ok: true, configuration: loadConfiguration(input) };
+    return { ok: true, configuration: await loadCheckedConfiguration(input) };
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     return { ok: false, reason: error.message };
   }
 }
 
-process.stdout.write(JSON.stringify(read(JSON.parse(await text(process.stdin)) as ReaderInput)));
+process.stdout.write(JSON.stringify(await read(JSON.parse(await text(process.stdin)) as ReaderInput)));

@@ -5,19 +5,23 @@
  */
 import type { S3StoreOptions } from '@mcp-recorder/recording/store/s3-options';
 import { z } from 'zod';
+import {
+  type AuthConfiguration,
+  CALLER_TOKENS,
+  type CallerToken,
+  type CredentialConfiguration,
+  type MaskingConfiguration,
+  type RuleConfiguration,
+} from './access.ts';
 import { ADDRESS_EXPECTED, type Address, parseAddress } from './address.ts';
 import { AUTHORITIES_EXPECTED, areAuthorities } from './authorities.ts';
+import { credentialSection } from './credential-schema.ts';
+import { authSection } from './identity-schema.ts';
+import { maskingSection } from './masking-schema.ts';
+import { duration, size } from './quantity-schema.ts';
+import { rulesSection } from './rules-schema.ts';
 import { section } from './section.ts';
 import { directory, storageSection } from './storage-schema.ts';
-import {
-  DURATION_EXPECTED,
-  DURATION_PATTERN,
-  parseDuration,
-  parseSize,
-  type Quantity,
-  SIZE_EXPECTED,
-  SIZE_PATTERN,
-} from './quantity.ts';
 
 /** What the recorder runs on: every default filled in, every path absolute, units in the names. */
 export interface Configuration {
@@ -25,10 +29,23 @@ export interface Configuration {
   name: string;
   cluster: string;
   namespace: string;
+  /** What rules know of the server beside its name. */
+  labels: Record<string, string>;
   /** Where clients connect. */
   listen: Address;
   /** The recorded server. `path` is the MCP endpoint for messages to people: requests keep the path they came with. */
-  server: { url: string; origin: string; path: string };
+  server: {
+    url: string;
+    origin: string;
+    path: string;
+    /** What the server is given in the caller's place; null: nothing. */
+    credential: CredentialConfiguration | null;
+    callerToken: CallerToken;
+  };
+  auth: AuthConfiguration;
+  /** The first that matches decides. */
+  rules: RuleConfiguration[];
+  masking: MaskingConfiguration;
   storage: Storage;
   recording: {
     /** Which copy is durable enough to release what waits for it: the one in the spool, or the one in the object store. */
@@ -68,33 +85,6 @@ const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/;
 const NAME_EXPECTED =
   '1 to 63 characters of a-z, 0-9, "." and "-", beginning and ending with a letter or a digit';
 
-/** Text that `parse` reads, with at least `atLeast` as its value; issues say what would be right. */
-function reading(parse: (text: string) => Quantity, atLeast: number, least: string) {
-  return (given: string | number, context: z.core.$RefinementCtx) => {
-    const read = parse(String(given));
-    if (read.ok && read.value >= atLeast) return read.value;
-    context.addIssue(read.ok ? `at least ${least}` : read.expected);
-    return z.NEVER;
-  };
-}
-
-const size = (atLeast: number, least: string) =>
-  z
-    .union(
-      [
-        z.string().regex(SIZE_PATTERN, { error: SIZE_EXPECTED }),
-        z.int({ error: SIZE_EXPECTED }).nonnegative({ error: SIZE_EXPECTED }),
-      ],
-      { error: SIZE_EXPECTED },
-    )
-    .transform(reading(parseSize, atLeast, least));
-
-const duration = (atLeastMs: number, least: string) =>
-  z
-    .string({ error: DURATION_EXPECTED })
-    .regex(DURATION_PATTERN, { error: DURATION_EXPECTED })
-    .transform(reading(parseDuration, atLeastMs, least));
-
 const address = z.string({ error: ADDRESS_EXPECTED }).transform((given, context) => {
   const parsed = parseAddress(given);
   if (parsed !== null) return parsed;
@@ -127,12 +117,30 @@ export const configurationSchema = section({
     ),
   cluster: name.prefault('local').describe('Cluster in the recording.'),
   namespace: name.prefault('local').describe('Namespace in the recording.'),
+  labels: z
+    .record(z.string(), z.string({ error: 'a text' }), { error: 'a mapping of names to texts' })
+    .prefault({})
+    .describe('What rules may know of the server beside its name, for example environment: prod.'),
   listen: address
     .prefault('127.0.0.1:8642')
     .describe('Where clients connect, HOST:PORT; port 0 = any free one.'),
   server: section({
     url: upstream.describe('The MCP server. Requests keep the path that they came with.'),
+    credential: credentialSection
+      .optional()
+      .describe('What the server is given to know the recorder by. Callers never see it.'),
+    callerToken: z
+      .enum(CALLER_TOKENS, { error: `one of ${CALLER_TOKENS.join(', ')}` })
+      .optional()
+      .describe(
+        'What becomes of the Authorization header of the caller. Default: Remove with auth.mode Enforce, where it is for the recorder; else Forward.',
+      ),
   }),
+  auth: authSection,
+  rules: rulesSection.prefault([]).describe('What becomes of a call; the first rule that matches decides.'),
+  masking: maskingSection
+    .prefault({})
+    .describe('What is replaced before it is recorded, or before it passes.'),
   storage: storageSection,
   recording: section({
     commit: z
@@ -147,7 +155,7 @@ export const configurationSchema = section({
       .describe(
         'Closed: nothing passes that can not be recorded. Open: it passes, and each gap is recorded.',
       ),
-    maxUploadLag: duration(1_000, '1s')
+    maxUploadLag: duration([1_000, '1s'])
       .prefault('30s')
       .describe('How long uploads may fail, and how far the store may be behind, before nothing passes.'),
     maxRequestBytes: size(1, '1').prefault('4Mi').describe('A larger request body is refused with 413.'),
@@ -189,7 +197,7 @@ export const configurationSchema = section({
     })
     .prefault({}),
   drain: section({
-    timeout: duration(0, '0s')
+    timeout: duration([0, '0s'])
       .prefault('25s')
       .describe('How long running exchanges may take to end at shutdown.'),
   }).prefault({}),

@@ -23,3 +23,16 @@ export function decodeBodyText(bytes: Buffer): BodyText {
   if (!isUtf8(bytes)) return { ok: false, reason: 'not_utf8' };
   return { ok: true, text: bytes.toString('utf8') };
 }
+
+/** How many bytes before `limit` begin a UTF-8 character that is not whole there (0 to 3). */
+export function cutCharacterBytes(bytes: Buffer, limit: number): number {
+  for (let back = 1; back <= 3 && back <= limit; back += 1) {
+    const byte = bytes[limit - back] as number;
+    if (byte < 0x80) return 0;
+    if (byte >= 0xc0) {
+      const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+      return byte < 0xf8 && back < length ? back : 0;
+    }
+  }
+  return 0;
+}

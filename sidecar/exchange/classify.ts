@@ -11,13 +11,21 @@ export interface RequestInput {
   /** HTTP method. */
   method: string;
   contentType: string | null;
-  /** Null when the bytes are no text that can be read in one way only (body-text.ts). */
+  hasBody: boolean;
+  /** Null when there is no body, or its bytes are no text that can be read in one way only (body-text.ts). */
   text: string | null;
   headers: { mcpMethod: string | null; mcpName: string | null };
 }
 
 export type Classification =
-  | { verdict: 'pass'; messages: Message[]; batch: boolean; ambiguous: Ambiguity[] }
+  | {
+      verdict: 'pass';
+      messages: Message[];
+      batch: boolean;
+      ambiguous: Ambiguity[];
+      /** False: there is a body, and it was not read as JSON in UTF-8, though a server might read it. */
+      readable: boolean;
+    }
   | { verdict: 'refuse'; reason: RefusalReason; rpcIds: string[]; batch: boolean; message: string };
 
 /** Most messages in one batch (format: more get 413). */
@@ -42,10 +50,10 @@ const NAMED_METHODS = new Set([
  */
 export function classifyRequest(input: RequestInput): Classification {
   const { method, contentType, text } = input;
-  if (text === '' && BODILESS_METHODS.has(method)) return pass([], false, []);
+  if (text === '' && BODILESS_METHODS.has(method)) return NOTHING;
   const claimsJson = isJsonContentType(contentType);
   if (text === null) {
-    if (!claimsJson) return pass([], false, []);
+    if (!claimsJson) return input.hasBody ? UNREADABLE : NOTHING;
     return refuse(
       'not_utf8',
       'The body says it is JSON, but its bytes are not UTF-8 without byte order mark',
@@ -56,13 +64,15 @@ export function classifyRequest(input: RequestInput): Classification {
     if (scanned.reason === 'too_many_messages') {
       return refuse('batch_too_large', `The batch has more than ${MAX_BATCH} messages`);
     }
-    if (!claimsJson) return pass([], false, []);
+    if (!claimsJson) return text === '' ? NOTHING : UNREADABLE;
     const where = text === '' ? 'it is empty' : `at character ${scanned.offset}`;
     return refuse('malformed_json', `The body says it is JSON, but it is not: ${where}`);
   }
   const { messages, batch, ambiguous } = scanned;
   const contradiction = findContradiction(messages, input.headers);
-  if (contradiction === null) return pass(messages, batch, ambiguous);
+  if (contradiction === null) {
+    return { verdict: 'pass', messages, batch, ambiguous, readable: !namesOtherCharset(contentType) };
+  }
   const rpcIds = requestIds(messages);
   return { verdict: 'refuse', reason: 'header_mismatch', rpcIds, batch, message: contradiction };
 }
@@ -80,8 +90,22 @@ export function requestIds(messages: readonly Message[]): string[] {
   return messages.flatMap(({ kind, rpcId }) => (kind === 'request' && rpcId !== null ? [rpcId] : []));
 }
 
-function pass(messages: Message[], batch: boolean, ambiguous: Ambiguity[]): Classification {
-  return { verdict: 'pass', messages, batch, ambiguous };
+const NOTHING: Classification = {
+  verdict: 'pass',
+  messages: [],
+  batch: false,
+  ambiguous: [],
+  readable: true,
+};
+const UNREADABLE: Classification = { ...NOTHING, readable: false };
+
+/** True when a server that goes by the charset reads other characters than the recorder (RFC 8259 8.1 leaves only UTF-8). */
+function namesOtherCharset(contentType: string | null): boolean {
+  if (contentType === null || !/charset/i.test(contentType)) return false;
+  const charsets = [...contentType.matchAll(/charset\*?\s*=\s*["']?\s*([^\s"';,]*)/gi)].map(
+    ([, name]) => name,
+  );
+  return !charsets.every((name) => /^(utf-?8|us-ascii)$/i.test(name ?? ''));
 }
 
 function refuse(reason: RefusalReason, message: string): Classification {

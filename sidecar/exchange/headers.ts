@@ -6,6 +6,9 @@
 import type { RecordedHeader } from '@mcp-recorder/recording/format/line';
 import { cutName } from '@mcp-recorder/recording/format/cut';
 import { isOfOneConnection, type ValueRecording, valueRecording } from './header-names.ts';
+import type { Masker } from './masking/masking.ts';
+import { maskedHeader, maskedName } from './masking/names.ts';
+import { Tally } from './masking/tally.ts';
 
 /** Turns a session id into its keyed hash (session.ts). */
 export type HashSession = (id: string) => string;
@@ -13,23 +16,51 @@ export type HashSession = (id: string) => string;
 /**
  * The headers of a message as they are recorded: names in lower case, values by the allow-list.
  * @param raw name, value, name, value ... as they stood on the wire
+ * @param masker masks names and values; null where nothing is masked
+ * @param tally gets the counts of what was
  */
-export function recordedHeaders(raw: readonly string[], hashSession: HashSession): RecordedHeader[] {
+export function recordedHeaders(
+  raw: readonly string[],
+  hashSession: HashSession,
+  masker: Masker | null = null,
+  tally: Tally | null = null,
+): RecordedHeader[] {
   const headers: RecordedHeader[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
-    const { shortName, how } = nameOf(raw[index] as string);
-    headers.push({ name: shortName, value: recordedValue(how, raw[index + 1] as string, hashSession) });
+    const rawName = raw[index] as string;
+    const { lowerName, shortName, how } = nameOf(rawName);
+    const value = raw[index + 1] as string;
+    const shownName = maskedName(masker, rawName, tally);
+    headers.push({
+      name: shownName === rawName ? shortName : cutName(shownName),
+      value: recordedValue(how, lowerName, value, hashSession, masker, tally),
+    });
   }
   return headers;
 }
 
-/** The text of `JSON.stringify(recordedHeaders(raw, hashSession))`, faster: most headers repeat from request to request. */
-export function encodeRecordedHeaders(raw: readonly string[], hashSession: HashSession): string {
+/** The text of `JSON.stringify(recordedHeaders(...))`, faster: most headers repeat from request to request. */
+export function encodeRecordedHeaders(
+  raw: readonly string[],
+  hashSession: HashSession,
+  masker: Masker | null = null,
+  tally: Tally | null = null,
+): string {
   let json = '[';
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = nameOf(raw[index] as string);
     const value = raw[index + 1] as string;
     if (index > 0) json += ',';
+    if (masker !== null && !isKnownClean(name, value, masker)) {
+      const own = new Tally();
+      json += JSON.stringify(recordedHeaders([raw[index] as string, value], hashSession, masker, own)[0]);
+      if (own.counts !== undefined) tally?.add(own.counts);
+      else if (value.length <= MAX_SEEN_LENGTH) {
+        name.cleanFor = masker;
+        name.cleanValue = value;
+      }
+      continue;
+    }
     if (name.how === 'none') {
       json += name.lastHeader;
     } else if (name.how === 'session') {
@@ -45,6 +76,11 @@ export function encodeRecordedHeaders(raw: readonly string[], hashSession: HashS
     }
   }
   return `${json}]`;
+}
+
+/** True when this masker looked through the name and this value last, and found nothing. */
+function isKnownClean(name: SeenName, value: string, masker: Masker): boolean {
+  return name.cleanFor === masker && (name.how !== 'value' || name.cleanValue === value);
 }
 
 /**
@@ -87,9 +123,17 @@ function nominatedNames(raw: readonly string[]): Set<string> | null {
   return names;
 }
 
-function recordedValue(how: ValueRecording, value: string, hashSession: HashSession): string | null {
+function recordedValue(
+  how: ValueRecording,
+  name: string,
+  value: string,
+  hashSession: HashSession,
+  masker: Masker | null,
+  tally: Tally | null,
+): string | null {
   if (how === 'none') return null;
-  return how === 'session' ? hashSession(value) : cutName(value);
+  if (how === 'session') return hashSession(value);
+  return cutName(masker === null ? value : maskedHeader(masker, name, value, tally));
 }
 
 /** What is known of a header name as it is spelled on the wire. */
@@ -104,6 +148,9 @@ interface SeenName {
   /** The last recorded value, and the JSON of its whole header. */
   lastValue: string | null;
   lastHeader: string;
+  /** The masker that found nothing in the name, nor in this value. */
+  cleanFor: Masker | null;
+  cleanValue: string | null;
 }
 
 /** Names and values come from clients, so only so many of them, and only short ones (in characters), are remembered. */
@@ -126,6 +173,8 @@ function nameOf(rawName: string): SeenName {
     beforeValue,
     lastValue: null,
     lastHeader: `${beforeValue}null}`,
+    cleanFor: null,
+    cleanValue: null,
   };
   if (seenNames.size < MAX_SEEN_NAMES && rawName.length <= MAX_SEEN_LENGTH) seenNames.set(rawName, made);
   return made;

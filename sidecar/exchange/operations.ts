@@ -15,15 +15,23 @@ export interface OperationCall {
   /** The open calls that began in the same exchange: a list of the exchange's own, kept by this table. */
   siblings: OpenCall[];
   sender: Sender;
-  /** JSON text of the id. */
+  /** JSON text of the id: what an answer is found by. */
   rpcId: string;
+  /** The same, method and target as they are recorded. */
+  shownId: string;
   method: string;
   target: string | null;
+  /** Of this call, and of what answers it, only metadata is recorded. */
+  metadataOnly: boolean;
+  /** It asks for a list of tools. */
+  listsTools: boolean;
   /** Whose requests may be answered by whom: equal for the same principal and session. */
   sessionKey: string;
   session: Session | null;
   /** Carried to the result line, as JSON text. */
   principalJson: string;
+  /** Tells callers apart. */
+  principalKey: string;
   /** `requestState` of the request, when it goes on with an earlier one. */
   requestState: string | null;
   /** `params.taskId` of the request. */
@@ -44,6 +52,7 @@ export interface OperationAnswer {
 export interface SettledOperation {
   operation: string;
   callExchange: string;
+  /** As it is recorded. */
   rpcId: string;
   principalJson: string;
   session: Session | null;
@@ -54,6 +63,8 @@ export interface SettledOperation {
   cause: string | null;
   errorCode: number | null;
   durationUs: number;
+  metadataOnly: boolean;
+  listsTools: boolean;
 }
 
 export interface OperationTable {
@@ -71,6 +82,10 @@ export interface OperationTable {
   expire(): SettledOperation[];
   /** The process ends: everything that is open. */
   drain(): SettledOperation[];
+  /** True when a call is open in this session of which only metadata is recorded: what comes may be a part of its answer. */
+  withholds(sessionKey: string): boolean;
+  /** True when a call is open in this session that asks for a list of tools. */
+  listsTools(sessionKey: string): boolean;
   /** How many calls are open. */
   readonly open: number;
 }
@@ -147,11 +162,11 @@ export function createOperationTable(options: OperationTableOptions): OperationT
     errorCode: number | null = null,
   ): SettledOperation {
     remove(open);
-    const { operation, exchange, rpcId, principalJson, session, method, target, sender } = open.call;
+    const { operation, exchange, shownId, principalJson, session, method, target, sender } = open.call;
     return {
       operation,
       callExchange: exchange,
-      rpcId,
+      rpcId: shownId,
       principalJson,
       session,
       method,
@@ -161,6 +176,8 @@ export function createOperationTable(options: OperationTableOptions): OperationT
       cause,
       errorCode,
       durationUs: nowUs() - open.beganUs,
+      metadataOnly: open.call.metadataOnly,
+      listsTools: open.call.listsTools,
     };
   }
 
@@ -178,17 +195,17 @@ export function createOperationTable(options: OperationTableOptions): OperationT
   }
 
   function continued(call: OperationCall): string | null {
-    const { principalJson, requestState, taskId } = call;
-    if (requestState !== null) return links.find(principalJson, 'state', requestState);
-    return taskId === null ? null : links.find(principalJson, 'task', taskId);
+    const { principalKey, requestState, taskId } = call;
+    if (requestState !== null) return links.find(principalKey, 'state', requestState);
+    return taskId === null ? null : links.find(principalKey, 'task', taskId);
   }
 
   function rememberHandles({ call }: OpenCall, outcome: Outcome, message: Message): void {
-    const { principalJson, operation } = call;
+    const { principalKey, operation } = call;
     if (outcome === 'input_required' && message.requestState !== null) {
-      links.remember(principalJson, 'state', message.requestState, operation);
+      links.remember(principalKey, 'state', message.requestState, operation);
     } else if (outcome === 'task' && message.taskId !== null) {
-      links.remember(principalJson, 'task', message.taskId, operation);
+      links.remember(principalKey, 'task', message.taskId, operation);
     }
   }
 
@@ -262,6 +279,9 @@ export function createOperationTable(options: OperationTableOptions): OperationT
       return settled;
     },
 
+    withholds: (sessionKey) => (bySession.get(sessionKey) ?? NO_CALLS).some(({ call }) => call.metadataOnly),
+    listsTools: (sessionKey) => (bySession.get(sessionKey) ?? NO_CALLS).some(({ call }) => call.listsTools),
+
     get open() {
       return openCount;
     },
@@ -288,12 +308,17 @@ const MAX_KEPT = 2_048;
 
 /** The call without what peers can make as long as a body: an open call outlives the budget of its request. */
 function bounded(call: OperationCall): OperationCall {
-  const { rpcId, method, target, requestState, taskId } = call;
-  const long = rpcId.length > MAX_KEPT || method.length > MAX_KEPT || (target?.length ?? 0) > MAX_KEPT;
+  const { rpcId, shownId, method, target, requestState, taskId } = call;
+  const long =
+    rpcId.length > MAX_KEPT ||
+    shownId.length > MAX_KEPT ||
+    method.length > MAX_KEPT ||
+    (target?.length ?? 0) > MAX_KEPT;
   if (!long && requestState === null && taskId === null) return call;
   return {
     ...call,
     rpcId: beginning(rpcId),
+    shownId: beginning(shownId),
     method: beginning(method),
     target: target === null ? null : beginning(target),
     requestState: null,

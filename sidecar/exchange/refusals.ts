@@ -1,7 +1,8 @@
 /**
  * Owns the one table from a cause of refusal to what the client is told.
- * Invariant: 400, 404 and 405 make MCP clients fall back to an older revision, so no cause has 404 or 405, and 400
- * stands only for broken HTTP, broken JSON and headers that contradict the body.
+ * Invariant: 400, 404 and 405 make MCP clients fall back to an older revision, so no cause has 405, 404 stands only for a session that is
+ * none of the caller's (clients then begin a new one), and 400 only for broken HTTP, for a body that has no one reading, and for headers that
+ * contradict the body.
  */
 export type RefusalReason =
   | 'malformed_http'
@@ -17,6 +18,18 @@ export type RefusalReason =
   | 'expectation'
   | 'gate_closed'
   | 'draining'
+  | 'no_token'
+  | 'invalid_token'
+  | 'insufficient_scope'
+  | 'issuer_unavailable'
+  | 'forbidden_origin'
+  | 'foreign_session'
+  | 'ambiguous_body'
+  | 'unreadable_body'
+  | 'denied_by_rule'
+  | 'batch_denied'
+  | 'not_masked'
+  | 'credential_unavailable'
   | 'memory'
   | 'upstream_unreachable'
   | 'upstream_reset'
@@ -34,11 +47,13 @@ export interface Refusal {
   hint: string;
 }
 
-/** JSON-RPC 2.0 section 5.1, and HeaderMismatch of MCP 2026-07-28. */
+/** JSON-RPC 2.0 section 5.1, and HeaderMismatch of MCP 2026-07-28; the others are in the range for servers, the first as SDK servers use it. */
 const PARSE_ERROR = -32700;
 const INVALID_REQUEST = -32600;
 const INTERNAL_ERROR = -32603;
 const HEADER_MISMATCH = -32020;
+const SESSION_NOT_FOUND = -32001;
+const DENIED = -32003;
 
 export const REFUSALS: Readonly<Record<RefusalReason, Readonly<Refusal>>> = {
   malformed_http: {
@@ -121,6 +136,80 @@ export const REFUSALS: Readonly<Record<RefusalReason, Readonly<Refusal>>> = {
     retryAfterSeconds: 1,
     hint: 'Try again on a new connection.',
   },
+  no_token: {
+    status: 401,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The request has no access token',
+    hint: 'Get a token from an authorization server that the resource metadata names, and send it as Authorization: Bearer.',
+  },
+  invalid_token: {
+    status: 401,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The access token is not accepted',
+    hint: 'Get a new token, for this resource, from an authorization server that the resource metadata names.',
+  },
+  insufficient_scope: {
+    status: 403,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The access token lacks a scope that is needed',
+    hint: 'Get a token with the scopes that WWW-Authenticate names.',
+  },
+  issuer_unavailable: {
+    status: 503,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The keys of the token issuer cannot be fetched, so no token can be verified',
+    retryAfterSeconds: 5,
+    hint: 'Try again later; the operator finds the cause in the recorder status.',
+  },
+  forbidden_origin: {
+    status: 403,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'Pages of this origin may not call this server',
+    hint: 'The operator can add the origin to auth.allowedOrigins.',
+  },
+  foreign_session: {
+    status: 404,
+    jsonRpcCode: SESSION_NOT_FOUND,
+    message: 'Session not found',
+    hint: 'Begin a session of your own with initialize.',
+  },
+  ambiguous_body: {
+    status: 400,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The request body can be read in more than one way, so no rule can decide about it',
+    hint: 'Send every name once, in the case that the specification gives it.',
+  },
+  unreadable_body: {
+    status: 415,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The request body is no JSON in UTF-8, so no rule can decide about it',
+    hint: 'Send JSON-RPC messages in UTF-8 as application/json.',
+  },
+  denied_by_rule: {
+    status: 403,
+    jsonRpcCode: DENIED,
+    message: 'A rule of the recorder denies this call',
+    hint: 'Ask who runs the server for access; the rule is named beside this.',
+  },
+  batch_denied: {
+    status: 403,
+    jsonRpcCode: DENIED,
+    message: 'Another message of the batch is denied, so none of it passes',
+    hint: 'Send the message without the one that is denied.',
+  },
+  not_masked: {
+    status: 413,
+    jsonRpcCode: INVALID_REQUEST,
+    message: 'The request takes too long to be masked on its way to the server',
+    hint: 'Send less at once.',
+  },
+  credential_unavailable: {
+    status: 503,
+    jsonRpcCode: INTERNAL_ERROR,
+    message: 'The recorder has no credential for the server at the moment',
+    retryAfterSeconds: 5,
+    hint: 'Try again later; the operator finds the cause in the recorder status.',
+  },
   memory: {
     status: 503,
     jsonRpcCode: INTERNAL_ERROR,
@@ -177,9 +266,19 @@ export function refusalBody(
   batch: boolean,
   data?: Readonly<Record<string, unknown>>,
 ): RefusalBody {
-  const { jsonRpcCode, message, hint } = REFUSALS[reason];
-  const error = JSON.stringify({ code: jsonRpcCode, message, data: { reason, hint, ...data } });
-  const answer = (rpcId: string) => `{"jsonrpc":"2.0","id":${rpcId},"error":${error}}`;
+  const answer = (rpcId: string) => refusalError(reason, rpcId, data);
   const body = batch && rpcIds.length > 0 ? `[${rpcIds.map(answer).join(',')}]` : answer(rpcIds[0] ?? 'null');
   return { contentType: 'application/json', body };
+}
+
+/** One JSON-RPC error, as text. @param words in place of the table's */
+export function refusalError(
+  reason: RefusalReason,
+  rpcId: string,
+  data?: Readonly<Record<string, unknown>>,
+  words?: string | null,
+): string {
+  const { jsonRpcCode, message, hint } = REFUSALS[reason];
+  const error = { code: jsonRpcCode, message: words ?? message, data: { reason, hint, ...data } };
+  return `{"jsonrpc":"2.0","id":${rpcId},"error":${JSON.stringify(error)}}`;
 }

@@ -4,6 +4,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { ClientInfo, Session, SessionHow } from '@mcp-recorder/recording/format/line';
+import { createRecentCache } from './recent-cache.ts';
 
 export interface SessionFacts {
   /** Value of the `Mcp-Session-Id` header (MCP 2025-03-26 and later). */
@@ -84,37 +85,6 @@ export function createSessionNamer(options: SessionNamerOptions): SessionNamer {
       const { name, version } = clientInfo;
       return infer('client-info', [principalKey, name, version ?? '', clientAddress]);
     },
-  };
-}
-
-interface RecentCache<Value> {
-  get(key: string): Value | undefined;
-  set(key: string, value: Value): void;
-}
-
-/**
- * Keeps the entries used last, at least `atLeast` of them and at most twice as many: in two generations, the older of which is
- * dropped whole. A Map whose entries are moved to its end at each use is rebuilt all the time.
- */
-function createRecentCache<Value>(atLeast: number): RecentCache<Value> {
-  let recent = new Map<string, Value>();
-  let older = new Map<string, Value>();
-  function set(key: string, value: Value): void {
-    if (recent.size >= atLeast) {
-      older = recent;
-      recent = new Map();
-    }
-    recent.set(key, value);
-  }
-  return {
-    get(key) {
-      const value = recent.get(key);
-      if (value !== undefined) return value;
-      const old = older.get(key);
-      if (old !== undefined) set(key, old);
-      return old;
-    },
-    set,
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { Buffer, isUtf8 } from 'node:buffer';
 import type { Sse } from '@mcp-recorder/recording/format/line';
+import { cutCharacterBytes } from './body-text.ts';
 import { createEventReader, type EventReader } from './sse-event.ts';
 
 export interface SsePiece {
@@ -167,17 +168,4 @@ function findLineEnd(bytes: Buffer, from: number, limit: number): number {
     if (byte === LF || byte === CR) return index;
   }
   return -1;
-}
-
-/** How many bytes before `limit` begin a UTF-8 character that is not whole there (0 to 3). */
-function cutCharacterBytes(bytes: Buffer, limit: number): number {
-  for (let back = 1; back <= 3 && back <= limit; back += 1) {
-    const byte = bytes[limit - back] as number;
-    if (byte < 0x80) return 0;
-    if (byte >= 0xc0) {
-      const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-      return back < length ? back : 0;
-    }
-  }
-  return 0;
 }

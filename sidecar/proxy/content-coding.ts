@@ -46,6 +46,8 @@ export type DecodeFailure = 'not_decodable' | 'ratio_limit';
 export interface StreamDecoder {
   /** Feeds encoded bytes; `done` gets what they decode to (may be empty), or why nothing more can be decoded. One at a time. */
   push(bytes: Buffer, done: (decoded: Buffer, failure: DecodeFailure | null) => void): void;
+  /** Nothing more comes: `done` gets whether the coded format ended there. After a failure it does not. */
+  end(done: (whole: boolean) => void): void;
   close(): void;
 }
 
@@ -104,6 +106,21 @@ export function createStreamDecoder(coding: Coding): StreamDecoder {
           answer();
         });
       });
+    },
+    end(done) {
+      let told = false;
+      const tell = (whole: boolean): void => {
+        if (told) return;
+        told = true;
+        done(whole);
+      };
+      if (failure !== null || transform.destroyed) {
+        tell(false);
+        return;
+      }
+      transform.once('end', () => tell(failure === null));
+      transform.once('error', () => tell(false));
+      transform.end();
     },
     close() {
       waiting = null;

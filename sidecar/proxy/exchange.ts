@@ -5,6 +5,7 @@
 import type {
   Call,
   ClientInfo,
+  Decision,
   EndHow,
   Known,
   RecordedHeader,
@@ -13,9 +14,15 @@ import type {
 } from '@mcp-recorder/recording/format/line';
 import { cutName } from '@mcp-recorder/recording/format/cut';
 import { encodeEndTail, encodeResultTail } from '@mcp-recorder/recording/format/encode';
+import type { Caller } from '../exchange/caller.ts';
 import type { Message } from '../exchange/json-scan.ts';
+import type { Masker } from '../exchange/masking/masking.ts';
+import { maskedId, maskedName, recordedCaller } from '../exchange/masking/names.ts';
+import type { Tally } from '../exchange/masking/tally.ts';
 import { type OpenCall, outcomeOf, type SettledOperation } from '../exchange/operations.ts';
+import type { RuleRequest } from '../exchange/rules/rules.ts';
 import type { SessionFacts } from '../exchange/session.ts';
+import type { Policy } from '../policy.ts';
 import type { Durable, LineTail, SpoolError } from '../spool/spool.ts';
 import type { ProxyContext } from './context.ts';
 import { areCrowded, encodeCrowdedCalls } from './crowded-calls.ts';
@@ -45,7 +52,10 @@ const NO_CALLS: Call[] = [];
 const NO_RESULTS: readonly never[] = [];
 
 /** What a `result` line says; nulls where the call is not known to this process. */
-type Result = Omit<SettledOperation, 'operation' | 'callExchange' | 'method' | 'durationUs'> & {
+type Result = Omit<
+  SettledOperation,
+  'operation' | 'callExchange' | 'method' | 'durationUs' | 'metadataOnly' | 'listsTools'
+> & {
   operation: string | null;
   callExchange: string | null;
   method: string | null;
@@ -56,8 +66,13 @@ export class Exchange {
   readonly context: ProxyContext;
   readonly id: string;
   readonly startedUs: number;
+  /** What the request is judged by, to the end of the exchange. */
+  readonly policy: Policy;
+  readonly caller: Caller;
+  /** Masks what is recorded; null where nothing is masked. */
+  readonly masker: Masker | null;
+  /** The caller as it is recorded, as JSON text. */
   readonly principalJson: string;
-  readonly principalKey: string;
   session: Session | null = null;
   protocol: string | null = null;
   clientInfo: ClientInfo | null = null;
@@ -74,6 +89,18 @@ export class Exchange {
   ended = false;
   /** Calls that began here and have no result; kept by the operation table. */
   readonly open: OpenCall[] = [];
+  /** What the rules were asked about the request; null where there are none. */
+  ruleRequest: RuleRequest | null = null;
+  /** What was decided about each of its messages, or about itself where it has none; null without rules. */
+  decisions: readonly Decision[] | null = null;
+  /** Nothing of it goes to the server: what it answers stays unanswered. */
+  isDenied = false;
+  /** No body of it is recorded. */
+  metadataOnly = false;
+  /** The answer may be a list of tools. */
+  listsTools = false;
+  /** The request names its session by an id, so that its answer opens none. */
+  sentSessionId = false;
   /** The request asks the server to end its session. */
   deletesSession = false;
   /** The response may be an HTTP+SSE stream, whose first event tells the client its session id. */
@@ -94,13 +121,19 @@ export class Exchange {
   #leftGap = false;
   /** Calls that have no room on the line of their body. */
   #crowded: { sender: Sender; calls: Call[] }[] = [];
+  #answersWithheld = false;
+  #answersTools = false;
 
-  constructor(context: ProxyContext) {
+  /** @param policy the one that was in force when the head came */
+  constructor(context: ProxyContext, policy: Policy, caller: Caller) {
     this.context = context;
+    this.policy = policy;
+    this.caller = caller;
     this.id = context.newId();
     this.startedUs = context.clock.monotonicUs();
-    this.principalJson = context.principalJson;
-    this.principalKey = context.principalKey;
+    this.masker = policy.masking.record;
+    this.principalJson =
+      this.masker === null ? caller.principalJson : recordedCaller(this.masker, caller).principalJson;
   }
 
   /** The number of the next line. */
@@ -110,33 +143,50 @@ export class Exchange {
 
   /** Whose open requests an answer in this exchange may settle. */
   get sessionKey(): string {
-    return this.session === null ? this.id : `${this.principalKey} ${this.session.id}`;
+    return this.session === null ? this.id : `${this.caller.key} ${this.session.id}`;
   }
 
-  /** What has become known since the last line that said it, for the line that is made now. */
-  known(): Known {
+  /** What has become known since the last line that said it, for the line that is made now. @param tally gets the counts of what was masked in it */
+  known(tally: Tally | null = null): Known {
     if (this.#told && this.#toldSession === this.session) return NOTHING_NEW;
     const known: Known = {};
     if (this.session !== null && this.#toldSession !== this.session) known.session = this.session;
     this.#toldSession = this.session;
     if (!this.#told) {
-      if (this.protocol !== null) known.protocol = this.protocol;
-      if (this.clientInfo !== null) known.client_info = this.clientInfo;
+      if (this.protocol !== null) known.protocol = maskedName(this.masker, this.protocol, tally);
+      if (this.clientInfo !== null) known.client_info = this.#shownClientInfo(this.clientInfo, tally);
     }
     this.#told = true;
     return known;
   }
 
+  #shownClientInfo(info: ClientInfo, tally: Tally | null): ClientInfo {
+    if (this.masker === null) return info;
+    const name = maskedName(this.masker, info.name, tally);
+    return {
+      ...info,
+      name,
+      version: info.version === null ? null : maskedName(this.masker, info.version, tally),
+    };
+  }
+
   /**
    * Takes note of messages that became complete on a line: begins operations, settles those that were answered.
+   * @param shown the same messages as read from the masked text, which say how ids, methods and targets are recorded: `messages` itself when
+   *   nothing was masked in it; without it each is masked by itself
    * @returns the `calls` of that line; the results, and calls that have no room on it, are kept for `takeResults`
    */
-  takeMessages(messages: readonly Message[], sender: Sender): Call[] {
+  takeMessages(messages: readonly Message[], sender: Sender, shown?: readonly Message[]): Call[] {
+    this.#answersWithheld = false;
+    this.#answersTools = false;
     if (messages.length === 0) return NO_CALLS;
     const { operations } = this.context;
     const calls: Call[] = [];
-    for (const message of messages) {
+    for (let index = 0; index < messages.length; index++) {
+      const message = messages[index] as Message;
+      const named = this.#shownNames(message, messages, shown, index);
       if (message.kind === 'response') {
+        if (this.isDenied) continue;
         const settled = operations.settle({
           siblings: this.open,
           sender,
@@ -144,12 +194,18 @@ export class Exchange {
           message,
         });
         if (settled !== null) {
-          this.#settled.push(settled);
+          this.#answersWithheld ||= settled.metadataOnly;
+          this.#answersTools ||= settled.listsTools;
+          const { errorCode } = named;
+          this.#settled.push(errorCode === settled.errorCode ? settled : { ...settled, errorCode });
         } else if (message.rpcId !== null) {
+          // A stream that is resumed brings again what was answered before, and a call may have gone through another pod.
+          this.#answersTools = true;
+          this.#answersWithheld ||= this.policy.rules?.metadataOnly === true;
           this.#settled.push({
             operation: null,
             callExchange: null,
-            rpcId: message.rpcId,
+            rpcId: named.rpcId ?? message.rpcId,
             principalJson: this.principalJson,
             session: this.session,
             method: null,
@@ -157,7 +213,7 @@ export class Exchange {
             sender: sender === 'client' ? 'server' : 'client',
             outcome: outcomeOf(message),
             cause: null,
-            errorCode: message.errorCode,
+            errorCode: named.errorCode,
             durationUs: null,
           });
         }
@@ -168,35 +224,40 @@ export class Exchange {
       let continues: string | null = null;
       if (message.kind === 'request') {
         const rpcId = message.rpcId ?? 'null';
+        const decided = sender === 'client' ? this.decisions?.[index] : undefined;
         continues = operations.begin({
           operation,
           exchange: this.id,
           siblings: this.open,
           sender,
           rpcId,
-          method: message.method,
-          target: message.target,
+          shownId: named.rpcId ?? 'null',
+          method: named.method ?? message.method,
+          target: named.target,
+          listsTools: message.method === 'tools/list',
+          metadataOnly: decided === undefined ? this.metadataOnly : decided.action === 'metadata_only',
           sessionKey: this.sessionKey,
           session: this.session,
           principalJson: this.principalJson,
+          principalKey: this.caller.key,
           requestState: message.requestState,
           taskId: message.taskId,
         });
         if (sender === 'client') this.rpcIds.push(rpcId);
-      } else if (message.cancelledRequestId !== null) {
+      } else if (message.cancelledRequestId !== null && !this.isDenied) {
         operations.cancelRequested(this.sessionKey, message.cancelledRequestId, sender);
       }
       const call: Call = {
         operation,
         kind: message.kind,
         sender,
-        rpc_id: message.rpcId === null ? null : cutName(message.rpcId),
-        method: cutName(message.method),
-        target: message.target === null ? null : cutName(message.target),
-        decision: ALLOWED,
+        rpc_id: named.rpcId === null ? null : cutName(named.rpcId),
+        method: cutName(named.method ?? message.method),
+        target: named.target === null ? null : cutName(named.target),
+        decision: (sender === 'client' ? this.decisions?.[index] : undefined) ?? ALLOWED,
         continues,
       };
-      if (call.rpc_id !== message.rpcId || call.method !== message.method || call.target !== message.target) {
+      if (call.rpc_id !== named.rpcId || call.method !== named.method || call.target !== named.target) {
         call.cut = true;
       }
       calls.push(call);
@@ -204,6 +265,48 @@ export class Exchange {
     if (!areCrowded(calls)) return calls;
     this.#crowded.push({ sender, calls });
     return NO_CALLS;
+  }
+
+  /** Id, method and target of a message as they are recorded. */
+  #shownNames(
+    message: Message,
+    messages: readonly Message[],
+    shown: readonly Message[] | undefined,
+    index: number,
+  ): Names {
+    const { masker } = this;
+    if (masker === null || shown === messages) return message;
+    // The structure of what is masked stays, so that messages are as many as before; what is not sure is looked through again.
+    const known = shown?.length === messages.length ? shown[index] : undefined;
+    if (known !== undefined && known.kind === message.kind) return known;
+    const { rpcId, method, target, errorCode } = message;
+    const code = errorCode === null ? '' : String(errorCode);
+    return {
+      rpcId: rpcId === null ? null : maskedId(masker, rpcId, null),
+      method: method === null ? null : maskedName(masker, method, null),
+      target: target === null ? null : maskedName(masker, target, null),
+      errorCode: maskedName(masker, code, null) === code ? errorCode : null,
+    };
+  }
+
+  /** To be asked after `takeMessages`: the text that holds these messages is not recorded. */
+  get withholds(): boolean {
+    return this.metadataOnly || this.#answersWithheld;
+  }
+
+  /** To be asked after `takeMessages`: a list of tools may be in the text that holds these messages. */
+  get tellsTools(): boolean {
+    return this.#answersTools;
+  }
+
+  /** The text that comes may be a part of a list of tools. */
+  get mayTellTools(): boolean {
+    return this.listsTools || this.context.operations.listsTools(this.sessionKey);
+  }
+
+  /** The text that comes may be a part of an answer that is not recorded. */
+  get mayWithhold(): boolean {
+    return this.metadataOnly || this.context.operations.withholds(this.sessionKey);
   }
 
   /** Appends the lines of what came up since the last call: calls without room on their body's line, and results. */
@@ -220,9 +323,16 @@ export class Exchange {
     this.#settled = [];
   }
 
-  /** Names the session by what was learnt: an id from a header or an `endpoint` event, or else what can be inferred. */
+  /**
+   * Names the session by what was learnt: an id from a header or an `endpoint` event, or else what can be inferred.
+   * An id that only the answer brings is that of a session which the server opened for this caller.
+   */
   nameSession(facts: Partial<SessionFacts>): void {
-    this.session = this.context.sessions.name({ ...NO_FACTS, principalKey: this.principalKey, ...facts });
+    const { sessions, bindings } = this.context;
+    this.session = sessions.name({ ...NO_FACTS, principalKey: this.caller.key, ...facts });
+    const { mcpSessionId = null, sseSessionId = null } = facts;
+    if (this.sentSessionId || (mcpSessionId === null && sseSessionId === null)) return;
+    bindings.opened(this.session.id, this.caller);
   }
 
   /** Appends what ends the exchange: results of operations that end with it, and `end`. */
@@ -234,6 +344,7 @@ export class Exchange {
     this.#settled.push(...operations.exchangeEnded(this.open, { ...ending, protocol: this.protocol }));
     this.takeResults(tails);
     if (this.deletesSession && how === 'complete' && status !== null && status < 300) {
+      if (this.session !== null) this.context.bindings.ended(this.session.id);
       for (const settled of operations.sessionEnded(this.sessionKey))
         tails.push(encodeResult(settled, null, null));
     }
@@ -268,7 +379,9 @@ export class Exchange {
       tooLarge: false,
       answeredBy: 'recorder',
     });
-    const answered = this.#settled.map((result) => encodeResult(result, null, null));
+    const answered = this.#settled
+      .filter(({ callExchange }) => callExchange !== this.id)
+      .map((result) => encodeResult(result, null, null));
     this.#settled = [];
     if (answered.length > 0) spool.append(answered, () => {}, CLOSING);
   }
@@ -348,6 +461,8 @@ export class Exchange {
     else this.#whenAnswered = then;
   }
 }
+
+type Names = Pick<Message, 'rpcId' | 'method' | 'target' | 'errorCode'>;
 
 const NOTHING_NEW: Known = {};
 const CLOSING = { closing: true };

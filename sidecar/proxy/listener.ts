@@ -1,6 +1,7 @@
 /**
  * Owns the server that clients connect to: which requests become exchanges, and how it comes to rest.
- * Invariant: whatever arrives is recorded as an exchange or counted as denied; after a drain no exchange is left open.
+ * Invariant: whatever arrives is recorded as an exchange, counted as denied, or gets an answer that anybody may have; after a drain no
+ * exchange is left open.
  */
 import type http from 'node:http';
 import type net from 'node:net';
@@ -9,7 +10,7 @@ import type { Address } from '../config/address.ts';
 import { listenOn } from '../listen.ts';
 import type { ProxyContext } from './context.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
-import { refuse, refuseConnection } from './refuse.ts';
+import { countRefusal, refuse, refuseConnection } from './refuse.ts';
 import { RequestHandling } from './request-handling.ts';
 
 // An import would load more, and keep it (docs/adr/0006-memory-of-a-sidecar.md).
@@ -115,8 +116,7 @@ export async function createListener(context: ProxyContext, listen: Address): Pr
       socket.destroy();
     } else {
       // An answer of an earlier request on this connection may be under way: words of ours must not get into it.
-      context.denials.count(reason, address, null);
-      context.metrics.denied(reason);
+      countRefusal(context, reason, address);
       socket.destroy();
     }
   }

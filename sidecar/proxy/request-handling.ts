@@ -1,21 +1,41 @@
 /**
- * Owns the way of one request: checked on its headers, read whole, classified, recorded, and only then forwarded.
- * Invariant: not a byte goes to the server before the request's lines are on disk; what is refused before is counted.
+ * Owns the way of one request: checked and authenticated on its head, read whole, classified, decided about, recorded, and only then forwarded.
+ * Invariant: not a byte of the body is read before the caller is known; not a byte goes to the server before the request was decided about and
+ * its lines are on disk; what is refused before is counted.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CredentialAnswer } from '../credential/credential.ts';
 import { decodeBodyText } from '../exchange/body-text.ts';
-import { classifyRequest, requestIds } from '../exchange/classify.ts';
-import { endToEndHeaders } from '../exchange/headers.ts';
+import type { Caller } from '../exchange/caller.ts';
+import { type Classification, classifyRequest, requestIds } from '../exchange/classify.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
+import type { RuleRequest } from '../exchange/rules/rules.ts';
 import { type GateCause, isShared } from '../gate.ts';
+import type { Identified } from '../identity/identity.ts';
+import type { Policy } from '../policy.ts';
 import type { LineTail, SpoolError } from '../spool/spool.ts';
 import { type Coding, decodeWhole, readCoding } from './content-coding.ts';
 import type { ProxyContext } from './context.ts';
 import { Exchange } from './exchange.ts';
-import { refuse, type RefusalDetail } from './refuse.ts';
+import { type ForwardedRequest, forwardedRequest, type WholeRequest } from './forwarded-request.ts';
+import { headerOf } from './headers.ts';
+import { type Judgement, judge, UNJUDGED } from './judge.ts';
+import { answer, countRefusal, refuse, type RefusalDetail } from './refuse.ts';
 import { type BodyOutcome, readBody } from './request-body.ts';
-import { addressOf, describeRequest, recordRequest } from './request-record.ts';
+import { refusedByHeaders, sessionIdsOfRequest, wholeHeader } from './request-head.ts';
+import { addressOf, describeRequest, recordRequest, showBody } from './request-record.ts';
 import { ResponseRecorder } from './response.ts';
+
+type Passed = Extract<Classification, { verdict: 'pass' }>;
+type Decided = Extract<Judgement, { verdict: 'decided' }>;
+
+/** A request about which all is decided. */
+interface Checked {
+  whole: WholeRequest;
+  classification: Passed;
+  ruleRequest: RuleRequest | null;
+  decided: Decided;
+}
 
 /** A request from its headers on, until its response is closed and its exchange, if there is one, has a recorded end. */
 export class RequestHandling {
@@ -26,6 +46,8 @@ export class RequestHandling {
   /** The place that the listener keeps it in. */
   index = -1;
   readonly #context: ProxyContext;
+  /** As it was when the head came: what decides about a request does not change on its way. */
+  readonly #policy: Policy;
   readonly #over: (handling: RequestHandling) => void;
   /** What is open: the response, the exchange. */
   #open = 1;
@@ -35,6 +57,8 @@ export class RequestHandling {
   /** The most that its body may have. */
   readonly #maxBytes: number;
   #coding: Coding | null = null;
+  /** Null until it is known who calls. */
+  #caller: Caller | null = null;
 
   /** @param over called once, when nothing of it is left to wait for */
   constructor(
@@ -44,6 +68,7 @@ export class RequestHandling {
     over: (handling: RequestHandling) => void,
   ) {
     this.#context = context;
+    this.#policy = context.policy;
     this.#maxBytes = context.maxRequestBytes;
     this.request = request;
     this.response = response;
@@ -54,18 +79,19 @@ export class RequestHandling {
 
   /** @param expectsContinue the client waits for 100-continue before it sends its body */
   start(expectsContinue: boolean): void {
-    const { request, response } = this;
-    const { gate, budget } = this.#context;
-    const problem = refusedByHeaders(request);
+    const { method, url, rawHeaders } = this.request;
+    const problem = refusedByHeaders(this.request);
     if (problem !== null) return this.#deny(problem.reason, { message: problem.message });
-    if (gate.current.state === 'Closed') return this.#deny('gate_closed', closedDetail(gate.current.cause));
-    const coding = readCoding(request.headers['content-encoding'] ?? null);
-    if (coding === 'unknown') return this.#deny('unsupported_coding');
-    this.#coding = coding;
-    if (expectsContinue && Number(request.headers['content-length'] ?? 0) <= this.#maxBytes) {
-      response.writeContinue();
-    }
-    readBody(request, this.#maxBytes, budget, (read) => this.#bodyRead(read));
+    const head = { method: method as string, target: url as string, rawHeaders };
+    const identified = this.#policy.identity.identify(head);
+    if (identified instanceof Promise) void this.#identifyLater(identified, expectsContinue);
+    else this.#identified(identified, expectsContinue);
+  }
+
+  async #identifyLater(later: Promise<Identified>, expectsContinue: boolean): Promise<void> {
+    const identified = await later;
+    // Meanwhile the client may have gone, or sent what is no HTTP and been refused for that.
+    if (!this.response.headersSent && !this.#isGone()) this.#identified(identified, expectsContinue);
   }
 
   /** The end of the exchange is on disk, or can't be brought there. */
@@ -93,12 +119,14 @@ export class RequestHandling {
   }
 
   #deny(reason: RefusalReason, detail?: RefusalDetail): void {
-    refuse(this.#context, this.request, this.response, reason, detail);
+    const refused = { policy: this.#policy, caller: this.#caller };
+    refuse(this.#context, this.request, this.response, reason, detail, refused);
   }
 
   /** The client went away: there is nobody to answer, and nothing was passed on. */
   #countGone(): void {
-    this.#context.denials.count('client_closed', addressOf(this.request), null);
+    const refused = { policy: this.#policy, caller: this.#caller };
+    countRefusal(this.#context, 'client_closed', addressOf(this.request), refused);
   }
 
   #isGone(): boolean {
@@ -107,7 +135,37 @@ export class RequestHandling {
     return gone;
   }
 
-  #bodyRead(read: BodyOutcome): void {
+  #identified(identified: Identified, expectsContinue: boolean): void {
+    if (identified.verdict === 'answer') {
+      return answer(this.#context, this.request, this.response, identified);
+    }
+    this.#caller = identified.caller;
+    if (identified.verdict === 'pass') return this.#admit(identified.caller, expectsContinue);
+    const { reason, message, headers, body } = identified;
+    this.#deny(reason, { message, headers, body });
+  }
+
+  /** Lets the body of a known caller come, if anything may come at all. */
+  #admit(caller: Caller, expectsContinue: boolean): void {
+    const { request, response } = this;
+    const { gate, budget, bindings, sessions } = this.#context;
+    if (caller.verified) {
+      for (const id of sessionIdsOfRequest(request)) {
+        if (!bindings.admits(sessions.hash(id), caller)) return this.#deny('foreign_session');
+      }
+    }
+    // Only now: whoever may not call is told that, and nothing of the state that the recorder is in.
+    if (gate.current.state === 'Closed') return this.#deny('gate_closed', closedDetail(gate.current.cause));
+    const coding = readCoding(request.headers['content-encoding'] ?? null);
+    if (coding === 'unknown') return this.#deny('unsupported_coding');
+    this.#coding = coding;
+    if (expectsContinue && Number(request.headers['content-length'] ?? 0) <= this.#maxBytes) {
+      response.writeContinue();
+    }
+    readBody(request, this.#maxBytes, budget, (read) => this.#bodyRead(read, caller));
+  }
+
+  #bodyRead(read: BodyOutcome, caller: Caller): void {
     const { budget } = this.#context;
     if (read.outcome === 'client_closed') {
       // A body that broke in the middle has been refused by now.
@@ -116,10 +174,10 @@ export class RequestHandling {
     }
     if (read.outcome !== 'read') return this.#deny(read.outcome);
     const { bytes } = read;
-    if (bytes === null) return this.#classify(null, null);
+    if (bytes === null) return this.#classify(null, null, caller);
     if (this.#isGone()) return budget.give(bytes.length);
     this.#taken += bytes.length;
-    if (this.#coding === null || bytes.length === 0) return this.#classify(bytes, bytes);
+    if (this.#coding === null || bytes.length === 0) return this.#classify(bytes, bytes, caller);
     // What it decodes to is known only afterwards.
     const reserved = this.#maxBytes - bytes.length;
     if (!budget.take(reserved)) return this.#deny('memory');
@@ -127,20 +185,26 @@ export class RequestHandling {
       budget.give(reserved);
       if (this.#isGone()) return;
       if ('failure' in result) return this.#deny(result.failure);
-      if (!budget.take(result.decoded.length)) return this.#deny('memory');
-      this.#taken += result.decoded.length;
-      this.#classify(result.decoded, bytes);
+      if (!this.#take(result.decoded.length)) return this.#deny('memory');
+      this.#classify(result.decoded, bytes, caller);
     });
   }
 
+  #take(bytes: number): boolean {
+    if (!this.#context.budget.take(bytes)) return false;
+    this.#taken += bytes;
+    return true;
+  }
+
   /** @param encoded the body as it came */
-  #classify(decoded: Buffer | null, encoded: Buffer | null): void {
+  #classify(decoded: Buffer | null, encoded: Buffer | null, caller: Caller): void {
     const { request } = this;
     const readText = decoded === null ? null : decodeBodyText(decoded);
     const text = readText?.ok ? readText.text : null;
     const classification = classifyRequest({
       method: request.method as string,
       contentType: decoded === null ? null : (request.headers['content-type'] ?? null),
+      hasBody: decoded !== null && decoded.length > 0,
       text,
       headers: {
         mcpMethod: wholeHeader(request, 'mcp-method'),
@@ -151,32 +215,92 @@ export class RequestHandling {
       const { reason, rpcIds, batch, message } = classification;
       return this.#deny(reason, { rpcIds, batch, message });
     }
+    const whole: WholeRequest = { request, encoded, decoded, text, messages: classification.messages };
+    const { rules, credential } = this.#policy;
+    const ruleRequest = rules === null ? null : this.#ruleRequest(caller, classification);
+    const judged =
+      rules === null || ruleRequest === null
+        ? UNJUDGED
+        : judge(rules, ruleRequest, classification, text, this.#context.metrics);
+    if (judged.verdict === 'refuse') {
+      return this.#deny(judged.reason, { ...namesOf(classification), message: judged.message });
+    }
+    const checked: Checked = { whole, classification, ruleRequest, decided: judged };
+    if (judged.denial !== null || credential === null) return this.#begin(checked, null, caller);
+    const answered = credential.current();
+    if (answered instanceof Promise) void this.#awaitCredential(checked, answered, caller);
+    else this.#withCredential(checked, answered, caller);
+  }
+
+  async #awaitCredential(checked: Checked, later: Promise<CredentialAnswer>, caller: Caller): Promise<void> {
+    const answered = await later;
+    if (!this.#isGone()) this.#withCredential(checked, answered, caller);
+  }
+
+  #ruleRequest(caller: Caller, { messages }: Passed): RuleRequest {
+    const { request } = this;
+    const [sessionId] = sessionIdsOfRequest(request);
+    const protocol = headerOf(request.rawHeaders, 'mcp-protocol-version') ?? messages[0]?.protocolVersion;
+    return {
+      caller,
+      clientAddress: addressOf(request),
+      method: request.method as string,
+      target: request.url as string,
+      rawHeaders: request.rawHeaders,
+      session: sessionId === undefined ? null : this.#context.sessions.hash(sessionId),
+      protocol: protocol ?? null,
+    };
+  }
+
+  #withCredential(checked: Checked, answered: CredentialAnswer, caller: Caller): void {
+    if (answered.ok) this.#begin(checked, answered, caller);
+    // Why not is for who runs the recorder (status, log), not for its clients.
+    else this.#deny('credential_unavailable', namesOf(checked.classification));
+  }
+
+  #begin(checked: Checked, credential: { name: string; value: string } | null, caller: Caller): void {
+    const { whole, classification, ruleRequest, decided } = checked;
     const { state, cause } = this.#context.gate.current;
     if (state === 'Closed') {
       // Since its headers came.
-      const rpcIds = requestIds(classification.messages);
-      return this.#deny('gate_closed', { rpcIds, batch: classification.batch, ...closedDetail(cause) });
+      return this.#deny('gate_closed', { ...namesOf(classification), ...closedDetail(cause) });
     }
-    const exchange = new Exchange(this.#context);
+    const { denial, decisions, metadataOnly } = decided;
+    const listsTools = classification.messages.some(({ method }) => method === 'tools/list');
+    let forwarded: ForwardedRequest | null = null;
+    if (denial === null) {
+      const { rules, masking } = this.#policy;
+      // The stream that a GET opens may bring the answer to a call of another exchange.
+      const mayTellTools = listsTools || this.request.method === 'GET';
+      const altersAnswer = masking.wire !== null || (mayTellTools && rules?.hidesTools === true);
+      forwarded = forwardedRequest(whole, this.#policy, credential, altersAnswer);
+      if (forwarded === null) return this.#deny('not_masked', namesOf(classification));
+      const isCopy = forwarded.body !== whole.encoded;
+      if (isCopy && !this.#take(forwarded.body?.length ?? 0)) return this.#deny('memory');
+    }
+    const exchange = new Exchange(this.#context, this.#policy, caller);
     if (state === 'FailOpen') exchange.goUnrecorded(cause.reason);
-    describeRequest(exchange, request, classification);
+    exchange.ruleRequest = ruleRequest;
+    exchange.decisions = decisions;
+    exchange.isDenied = denial !== null;
+    exchange.metadataOnly = metadataOnly;
+    exchange.listsTools = listsTools;
+    const shown = showBody(exchange, whole);
+    describeRequest(exchange, this.request, classification, shown);
     const tails: LineTail[] = [];
-    recordRequest(exchange, request, decoded, encoded, text, classification, tails);
-    this.recorder = new ResponseRecorder(exchange, this.response, this);
+    recordRequest(exchange, whole, classification, shown, forwarded?.masked, tails);
+    const recorder = new ResponseRecorder(exchange, this.response, this);
+    this.recorder = recorder;
     this.#open++;
+    if (denial !== null) {
+      this.#context.metrics.denied('denied_by_rule');
+      return recorder.answerDenied(tails, denial, (error) => this.#abandon(exchange, error));
+    }
+    const request = forwarded as ForwardedRequest;
+    for (const { rule, count } of request.masked ?? []) this.#context.metrics.masked(rule, count);
     exchange.append(tails, (error) => {
-      if (error === null) this.#forward(encoded);
+      if (error === null) recorder.forward(request);
       else this.#abandon(exchange, error);
-    });
-  }
-
-  #forward(body: Buffer | null): void {
-    const { request } = this;
-    this.recorder?.forward({
-      method: request.method as string,
-      target: request.url as string,
-      headers: endToEndHeaders(request.rawHeaders, 'request'),
-      body,
     });
   }
 
@@ -200,6 +324,11 @@ export class RequestHandling {
   }
 }
 
+/** The ids of its requests, for a refusal. */
+function namesOf({ messages, batch }: Passed): RefusalDetail {
+  return { rpcIds: requestIds(messages), batch };
+}
+
 /** Why nothing passes, for the client; the hint in the table is for it, this one for who runs the recorder. */
 function closedDetail({ reason, message }: GateCause): RefusalDetail {
   return { message, data: { gate: reason } };
@@ -207,34 +336,4 @@ function closedDetail({ reason, message }: GateCause): RefusalDetail {
 
 function destroyItself(this: ServerResponse): void {
   this.destroy();
-}
-
-/** Every value of the header, as one list (RFC 9110 5.3): a server may read another of them than the first. */
-function wholeHeader(request: IncomingMessage, name: string): string | null {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value.join(', ') : (value ?? null);
-}
-
-/** What the headers alone forbid. */
-function refusedByHeaders(request: IncomingMessage): { reason: RefusalReason; message: string } | null {
-  const { method, rawHeaders } = request;
-  if (method === 'TRACE' || method === 'CONNECT') {
-    return { reason: 'method_not_allowed', message: `${method} can't be recorded and is not passed on` };
-  }
-  let hosts = 0;
-  let sessionIds = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
-    else if (name.length === 14 && name.toLowerCase() === 'mcp-session-id') sessionIds++;
-  }
-  if (sessionIds > 1) {
-    return { reason: 'malformed_http', message: 'the request has more than one Mcp-Session-Id header' };
-  }
-  // RFC 9112 3.2: the server might take another one of them than the recorder.
-  if (hosts > 1) return { reason: 'malformed_http', message: 'the request has more than one Host header' };
-  if (hosts === 0 && request.httpVersion === '1.1') {
-    return { reason: 'malformed_http', message: 'the request has no Host header' };
-  }
-  return null;
 }

@@ -6,12 +6,18 @@ import type { IncomingMessage } from 'node:http';
 import { bodyOf, splitBody } from '@mcp-recorder/recording/format/body';
 import { cutName } from '@mcp-recorder/recording/format/cut';
 import { encodeChunkTail, encodeRequestTail } from '@mcp-recorder/recording/format/encode';
-import type { Ambiguity, Body, Call, ClientInfo } from '@mcp-recorder/recording/format/line';
+import type { Body, ClientInfo, Masked, Withheld } from '@mcp-recorder/recording/format/line';
 import type { Classification } from '../exchange/classify.ts';
 import { encodeRecordedHeaders } from '../exchange/headers.ts';
+import type { Message } from '../exchange/json-scan.ts';
+import { maskBody } from '../exchange/masking/mask-body.ts';
+import { maskedName, recordedCaller } from '../exchange/masking/names.ts';
+import { Tally } from '../exchange/masking/tally.ts';
+import { alignRoutingHeaders } from '../exchange/routing-headers.ts';
 import { recordedTarget, sessionIdOf } from '../exchange/target.ts';
 import type { LineTail } from '../spool/spool.ts';
 import type { Exchange } from './exchange.ts';
+import { messagesOf, type WholeRequest } from './forwarded-request.ts';
 import { headerOf } from './headers.ts';
 
 /** Bodies up to this size fit into one line whatever has to be escaped (bytes). */
@@ -26,34 +32,60 @@ export function addressOf(request: IncomingMessage): string {
   return request.socket.remoteAddress ?? 'unknown';
 }
 
+/** A body as the record shows it. */
+export interface ShownBody {
+  /** Null when there is none, or none of it may be shown. */
+  bytes: Buffer | null;
+  /** Of `bytes`; null when they are no text. */
+  text: string | null;
+  /** The messages as their names are recorded; undefined when they could not be read from what is shown. */
+  messages: readonly Message[] | undefined;
+  masked: Masked[] | null;
+  withheld: Withheld['reason'] | null;
+}
+
+/** What the record shows of the body. Masked whole, so that nothing that is to be masked is cut in two. */
+export function showBody(exchange: Exchange, { decoded, text, messages }: WholeRequest): ShownBody {
+  const { masker } = exchange;
+  const found = masker === null || decoded === null ? NOTHING_FOUND : maskBody(masker, decoded, text);
+  if (found.found === 'nothing') return { bytes: decoded, text, messages, masked: null, withheld: null };
+  if (found.found === 'too_much') {
+    return { bytes: null, text: null, messages: undefined, masked: null, withheld: 'masking_bound' };
+  }
+  const { bytes, masked } = found;
+  return { bytes, text: found.text, messages: messagesOf(found.text), masked, withheld: null };
+}
+
+const NOTHING_FOUND = { found: 'nothing' } as const;
+
 /** Takes from headers and messages what names the session, the protocol revision and the client. */
 export function describeRequest(
   exchange: Exchange,
   request: IncomingMessage,
   { messages, batch }: Passed,
+  shown: ShownBody,
 ): void {
   const first = messages[0];
+  const shownFirst = shown.messages?.[0] ?? first;
   const mcpSessionId = headerOf(request.rawHeaders, 'mcp-session-id');
   const sseSessionId = sessionIdOf(request.url as string);
   exchange.batch = batch;
   exchange.deletesSession = request.method === 'DELETE';
   exchange.mayOpenSession =
     request.method === 'GET' && mcpSessionId === null && !('last-event-id' in request.headers);
-  const protocol = headerOf(request.rawHeaders, 'mcp-protocol-version') ?? first?.protocolVersion ?? null;
+  exchange.sentSessionId = mcpSessionId !== null || sseSessionId !== null;
+  const protocol =
+    headerOf(request.rawHeaders, 'mcp-protocol-version') ?? shownFirst?.protocolVersion ?? null;
   exchange.protocol = protocol === null ? null : cutName(protocol);
-  exchange.clientInfo = cutClientInfo(first?.clientInfo ?? null);
+  exchange.clientInfo = cutClientInfo(shownFirst?.clientInfo ?? null);
   // A session that `initialize` opens is named by its answer.
   const opens = first?.method === 'initialize';
-  if (
-    mcpSessionId !== null ||
-    sseSessionId !== null ||
-    (first !== undefined && first.kind !== 'other' && !opens)
-  ) {
+  if (exchange.sentSessionId || (first !== undefined && first.kind !== 'other' && !opens)) {
     exchange.nameSession({
       mcpSessionId,
       sseSessionId,
       traceparent: first?.traceparent ?? headerOf(request.rawHeaders, 'traceparent'),
-      clientInfo: exchange.clientInfo,
+      clientInfo: cutClientInfo(first?.clientInfo ?? null),
       clientAddress: addressOf(request),
     });
   }
@@ -66,45 +98,62 @@ function cutClientInfo(info: ClientInfo | null): ClientInfo | null {
   return name === info.name && version === info.version ? info : { name, version, cut: true };
 }
 
-/** Makes the `request` line, and `chunk` lines for what does not fit on it. */
+/**
+ * Makes the `request` line, and `chunk` lines for what does not fit on it.
+ * @param wireMasked what was masked of it on the way to the server
+ */
 export function recordRequest(
   exchange: Exchange,
-  request: IncomingMessage,
-  decoded: Buffer | null,
-  encoded: Buffer | null,
-  text: string | null,
-  { messages, ambiguous }: Passed,
+  whole: WholeRequest,
+  { ambiguous }: Passed,
+  shown: ShownBody,
+  wireMasked: Masked[] | undefined,
   tails: LineTail[],
 ): void {
+  const { decoded, encoded, messages } = whole;
+  const { metrics } = exchange.context;
   const wireBytes = encoded?.length ?? 0;
   exchange.bytesIn = wireBytes;
-  const pieces =
-    decoded === null || decoded.length <= ONE_LINE_BYTES ? null : splitBody(decoded, MAX_PIECE_BYTES);
-  const calls = exchange.takeMessages(messages, 'client');
+  const calls = exchange.takeMessages(messages, 'client', shown.messages);
+  const tally = exchange.masker === null ? null : new Tally();
+  const reason = exchange.withholds ? 'metadata_only' : shown.withheld;
+  const isWithheld = reason !== null && decoded !== null && decoded.length > 0;
+  const bytes = isWithheld ? null : shown.bytes;
+  if (bytes !== null) tally?.add(shown.masked);
+  if (isWithheld) metrics.withheld(reason);
+  const pieces = bytes === null || bytes.length <= ONE_LINE_BYTES ? null : splitBody(bytes, MAX_PIECE_BYTES);
+  const found: Partial<Body> = {};
+  if (ambiguous.length > 0) found.ambiguous = ambiguous;
+  if (calls.length > 0) found.calls = calls;
+  const first: Partial<Body> = {};
+  if (wireMasked !== undefined) first.wire_masked = wireMasked;
+  if (isWithheld) first.withheld = { reason, bytes: decoded.length };
   if (pieces === null) {
     let body: Pick<Body, 'body' | 'body_encoding'>;
-    if (decoded === null) body = { body: null, body_encoding: null };
-    else body = text === null ? bodyOf(decoded) : { body: text, body_encoding: 'utf8' };
+    if (bytes === null) body = { body: null, body_encoding: null };
+    else body = shown.text === null ? bodyOf(bytes) : { body: shown.text, body_encoding: 'utf8' };
     tails.push(
-      requestTail(exchange, request, { ...body, wire_bytes: wireBytes, ...found(calls, ambiguous) }),
+      requestTail(exchange, whole, shown, { ...body, wire_bytes: wireBytes, ...first, ...found }, tally),
     );
   } else {
-    const whole = decoded === encoded;
+    // Bytes of the wire and of the record are the same: each line counts for its own. Else the first counts for all.
+    const isAsItCame = bytes === encoded;
     let offset = 0;
     for (const [i, piece] of pieces.entries()) {
       const body: Body = {
         ...bodyOf(piece),
-        wire_bytes: whole ? piece.length : i === 0 ? wireBytes : 0,
-        ...(i === pieces.length - 1 ? found(calls, ambiguous) : {}),
+        wire_bytes: isAsItCame ? piece.length : i === 0 ? wireBytes : 0,
+        ...(i === 0 ? first : {}),
+        ...(i === pieces.length - 1 ? found : {}),
       };
-      if (i === 0) tails.push(requestTail(exchange, request, body));
+      if (i === 0) tails.push(requestTail(exchange, whole, shown, body, tally));
       else {
         tails.push(
           encodeChunkTail({
             exchange: exchange.id,
             part: exchange.nextPart(),
             sender: 'client',
-            body_offset: offset,
+            body_offset: bytes === decoded ? offset : (decoded?.length ?? 0),
             ...body,
           }),
         );
@@ -115,23 +164,33 @@ export function recordRequest(
   exchange.takeResults(tails);
 }
 
-function found(calls: Call[], ambiguous: Ambiguity[]): Pick<Body, 'calls' | 'ambiguous'> {
-  return { ...(ambiguous.length > 0 ? { ambiguous } : {}), ...(calls.length > 0 ? { calls } : {}) };
-}
-
-function requestTail(exchange: Exchange, request: IncomingMessage, body: Body): LineTail {
-  const { hash } = exchange.context.sessions;
-  const { target, masked } = recordedTarget(request.url as string, hash);
-  const headers = encodeRecordedHeaders(request.rawHeaders, hash);
+function requestTail(
+  exchange: Exchange,
+  { request, messages }: WholeRequest,
+  shown: ShownBody,
+  body: Body,
+  tally: Tally | null,
+): LineTail {
+  const { masker, caller, context } = exchange;
+  const { hash } = context.sessions;
+  const { target, masked } = recordedTarget(request.url as string, hash, masker, tally);
+  const rawHeaders = alignRoutingHeaders(request.rawHeaders, messages, shown.messages);
+  const headers = encodeRecordedHeaders(rawHeaders, hash, masker, tally);
+  const address = maskedName(masker, addressOf(request), tally);
+  if (masker !== null) tally?.add(recordedCaller(masker, caller).masked);
+  const known = exchange.known(tally);
+  const counts = tally?.counts ?? [];
+  for (const { rule, count } of counts) context.metrics.masked(rule, count);
+  if (masked > 0) counts.push({ rule: 'query', count: masked });
   return encodeRequestTail({
     exchange: exchange.id,
     part: exchange.nextPart(),
     principalJson: exchange.principalJson,
-    ...exchange.known(),
+    ...known,
     httpJson:
       `{"method":${JSON.stringify(request.method)},"target":${JSON.stringify(target)},"status":null,` +
-      `"client_address":${JSON.stringify(addressOf(request))},"headers":${headers}}`,
+      `"client_address":${JSON.stringify(address)},"headers":${headers}}`,
     ...body,
-    ...(masked === 0 ? {} : { masked: [{ rule: 'query', count: masked }] }),
+    ...(counts.length > 0 ? { masked: counts } : {}),
   });
 }

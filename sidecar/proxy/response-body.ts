@@ -1,18 +1,18 @@
 /**
- * Owns how the body of one response becomes lines: events, chunks or one inline body, decoded for the record.
+ * Owns how the body of one response becomes lines as it comes: events, chunks or one inline body, decoded for the record.
  * Invariant: bytes are offered for release only together with, or after, the lines that hold what can be decoded from
  * them; `wire_bytes` of all lines sum to the bytes received; what is unfinished waits at most 20 ms.
  */
-import { encodeChunkTail, encodeEventTail } from '@mcp-recorder/recording/format/encode';
-import { bodyOf, splitBody } from '@mcp-recorder/recording/format/body';
-import type { Body, Call, Masked, Withheld } from '@mcp-recorder/recording/format/line';
+import type { Masked } from '@mcp-recorder/recording/format/line';
+import { cutCharacterBytes } from '../exchange/body-text.ts';
 import { isJsonContentType } from '../exchange/classify.ts';
 import type { Message } from '../exchange/json-scan.ts';
 import { createSseSplitter, type SsePiece, type SseSplitter } from '../exchange/sse.ts';
-import { maskEndpoint } from '../exchange/sse-endpoint.ts';
-import { sessionIdOf } from '../exchange/target.ts';
 import type { LineTail } from '../spool/spool.ts';
-import { createStreamDecoder, type DecodeFailure, readCoding, type StreamDecoder } from './content-coding.ts';
+import { BodyLines, NO_NOTES } from './body-lines.ts';
+import { type DecodeFailure, readCoding } from './content-coding.ts';
+import { DecodeQueue } from './decode-queue.ts';
+import { recordEndpoint } from './endpoint-event.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf } from './headers.ts';
 import { createMessageWatch, type MessageWatch, readMessages } from './message-watch.ts';
@@ -28,13 +28,35 @@ const READ_BYTES = 4 * 1024 * 1024;
 
 const NO_BYTES = Buffer.alloc(0);
 
+/** What makes lines of a body that streams. */
+export interface ResponseBody {
+  readonly isEventStream: boolean;
+  /** True when the end was reached and all lines are made. */
+  readonly done: boolean;
+  /** Messages may be missing from the record's `calls` and results: the body was too long to be read. */
+  readonly tooLarge: boolean;
+  /** What comes from here on must not reach the client. */
+  readonly broken: boolean;
+  /** Bytes that wait on purpose for more of them: the server must not be made to wait for their release. */
+  readonly waiting: number;
+  push(bytes: Buffer): void;
+  /** Nothing more comes from the server. @param whole false: the body broke off */
+  end(whole: boolean): void;
+  /**
+   * Moves the lines made so far, and the bytes that may be released once these are durable.
+   * @returns how many of the bytes that were pushed are thereby done with
+   */
+  take(tails: LineTail[], bytes: Buffer[]): number;
+  close(): void;
+}
+
 /** True for the media type of event streams, parameters ignored. */
-function isEventStream(contentType: string | null): boolean {
+export function isEventStream(contentType: string | null): boolean {
   return contentType !== null && /^\s*text\/event-stream\s*(;|$)/i.test(contentType);
 }
 
 /** True when a body of this type may be JSON-RPC messages. */
-function mayBeMessages(contentType: string | null): boolean {
+export function mayBeMessages(contentType: string | null): boolean {
   return contentType === null || isJsonContentType(contentType);
 }
 
@@ -46,63 +68,25 @@ export function isInlineable(headers: readonly string[]): boolean {
   );
 }
 
-/** The columns of a whole body in identity coding, counted. */
-export function countedBody(exchange: Exchange, bytes: Buffer): Body {
-  exchange.bytesOut += bytes.length;
-  return { ...bodyOf(bytes), wire_bytes: bytes.length };
-}
-
-/** Makes `chunk` lines of a body in identity coding that does not fit on one line. */
-export function takeChunks(exchange: Exchange, bytes: Buffer, tails: LineTail[]): void {
-  let offset = 0;
-  for (const piece of splitBody(bytes)) {
-    const line = {
-      exchange: exchange.id,
-      part: exchange.nextPart(),
-      sender: 'server',
-      body_offset: offset,
-    } as const;
-    tails.push(encodeChunkTail({ ...line, ...countedBody(exchange, piece) }));
-    offset += piece.length;
-  }
-}
-
-/** The columns of a whole body that goes on the `response` line; notes the messages in it. */
-export function inlineBody(exchange: Exchange, headers: readonly string[], bytes: Buffer): Body {
-  if (bytes.length === 0) return { body: null, body_encoding: null, wire_bytes: 0 };
-  const inline = countedBody(exchange, bytes);
-  const { body, body_encoding } = inline;
-  if (body !== null && body_encoding === 'utf8' && mayBeMessages(headerOf(headers, 'content-type'))) {
-    const calls = exchange.takeMessages(readMessages(body) ?? NO_MESSAGES, 'server');
-    if (calls.length > 0) inline.calls = calls;
-  }
-  return inline;
-}
-
-/** The lines of a body that streams. */
-export class BodyRecorder {
+/** The lines of a body that streams, of which nothing is masked, hidden or withheld. */
+export class BodyRecorder implements ResponseBody {
   readonly isEventStream: boolean;
+  readonly broken = false;
+  readonly waiting = 0;
   readonly #exchange: Exchange;
   readonly #onPiece: () => void;
   readonly #splitter: SseSplitter | null;
   readonly #watch: MessageWatch | null;
-  readonly #decoder: StreamDecoder | null;
-  readonly #coded: boolean;
-  #failure: DecodeFailure | null;
-  #tails: LineTail[] = [];
+  readonly #decoding: DecodeQueue | null;
+  readonly #lines: BodyLines;
   #releasable: Buffer[] = [];
   /** Encoded bytes that wait until all that they decode to is on a line. */
   #held: Buffer[] = [];
-  /** Wire bytes not yet counted on a line. */
-  #uncounted = 0;
-  #offset = 0;
   #cutCharacter = NO_BYTES;
   /** The first event may tell the client its session id, and is not whole yet. */
   #endpointAwaited: boolean;
   #eventTooLarge = false;
   #timer: NodeJS.Timeout | null = null;
-  #undecoded: Buffer[] = [];
-  #decoding = false;
   #endReached = false;
   #finished = false;
 
@@ -116,112 +100,83 @@ export class BodyRecorder {
     this.isEventStream = isEventStream(contentType);
     this.#exchange = exchange;
     this.#onPiece = onPiece;
+    this.#lines = new BodyLines(exchange);
     this.#splitter = this.isEventStream ? createSseSplitter({ maxPendingBytes: PENDING_BYTES }) : null;
     this.#watch = !this.isEventStream && mayBeMessages(contentType) ? createMessageWatch(READ_BYTES) : null;
     this.#endpointAwaited = this.isEventStream && exchange.mayOpenSession;
-    this.#coded = coding !== null;
-    this.#decoder = coding === null || coding === 'unknown' ? null : createStreamDecoder(coding);
-    this.#failure = coding === 'unknown' ? 'not_decodable' : null;
+    this.#decoding =
+      coding === null
+        ? null
+        : new DecodeQueue(coding, {
+            decoded: (bytes, decoded, failure) => this.#decoded(bytes, decoded, failure),
+            ended: () => {
+              this.#finish();
+              onPiece();
+            },
+          });
   }
 
-  /** True when the end was reached and all lines are made. */
   get done(): boolean {
     return this.#finished;
   }
 
-  /** Messages may be missing from the record's `calls` and results: the body was too long to be read. */
   get tooLarge(): boolean {
     return this.#eventTooLarge || (this.#watch?.tooLarge ?? false);
   }
 
   push(bytes: Buffer): void {
-    if (!this.#coded) {
-      this.#record(bytes);
-      return;
-    }
-    this.#undecoded.push(bytes);
-    this.#decodeNext();
+    if (this.#decoding === null) this.#record(bytes);
+    else this.#decoding.push(bytes);
   }
 
-  /** Nothing more comes from the server. */
   end(): void {
     if (this.#endReached) return;
     this.#endReached = true;
-    if (this.#coded) this.#decodeNext();
-    else this.#finish();
+    if (this.#decoding === null) this.#finish();
+    else this.#decoding.end();
   }
 
-  /** Moves the lines made so far, and the bytes that may be released once these are durable. */
-  take(tails: LineTail[], bytes: Buffer[]): void {
-    if (this.#tails.length > 0) {
-      // Never as arguments: a decoded burst may be more lines than a call takes.
-      for (const tail of this.#tails) tails.push(tail);
-      this.#tails = [];
-    }
+  take(tails: LineTail[], bytes: Buffer[]): number {
+    this.#lines.take(tails);
+    let taken = 0;
     if (this.#releasable.length > 0) {
-      for (const piece of this.#releasable) bytes.push(piece);
+      for (const piece of this.#releasable) {
+        bytes.push(piece);
+        taken += piece.length;
+      }
       this.#releasable = [];
     }
+    return taken;
   }
 
   close(): void {
     this.#finished = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#decoder?.close();
-  }
-
-  #counted(): number {
-    const bytes = this.#uncounted;
-    this.#uncounted = 0;
-    this.#exchange.bytesOut += bytes;
-    return bytes;
+    this.#decoding?.close();
   }
 
   /** Bytes in identity coding may go with the lines that are made of them; coded ones are held apart (`#held`). */
   #offer(bytes: Buffer): void {
-    if (this.#decoder !== null) return;
-    this.#uncounted += bytes.length;
+    if (this.#decoding !== null) return;
+    this.#lines.arrived(bytes.length);
     this.#releasable.push(bytes);
   }
 
-  #chunkLine(body: Body): void {
-    this.#tails.push(
-      encodeChunkTail({
-        exchange: this.#exchange.id,
-        part: this.#exchange.nextPart(),
-        ...this.#exchange.known(),
-        sender: 'server',
-        body_offset: this.#offset,
-        ...body,
-      }),
-    );
-  }
-
-  #chunkLines(bytes: Buffer, calls: Call[]): void {
-    const pieces = splitBody(bytes);
-    for (const [i, piece] of pieces.entries()) {
-      const last = i === pieces.length - 1;
-      this.#chunkLine({
-        ...bodyOf(piece),
-        wire_bytes: this.#counted(),
-        ...(last && calls.length > 0 ? { calls } : {}),
-      });
-      this.#offset += piece.length;
-    }
-    this.#exchange.takeResults(this.#tails);
+  #chunks(bytes: Buffer, messages: readonly Message[]): void {
+    const calls = this.#exchange.takeMessages(messages, 'server');
+    this.#lines.chunks(bytes, bytes.length, calls.length > 0 ? { calls } : NO_NOTES);
   }
 
   /** Records decoded bytes of a body that is no event stream. */
   #recordChunk(decoded: Buffer): void {
     let bytes = this.#cutCharacter.length === 0 ? decoded : Buffer.concat([this.#cutCharacter, decoded]);
-    const cut = cutBytes(bytes);
+    const cut = cutCharacterBytes(bytes, bytes.length);
     this.#cutCharacter = cut === 0 ? NO_BYTES : Buffer.from(bytes.subarray(bytes.length - cut));
     if (cut > 0) bytes = bytes.subarray(0, bytes.length - cut);
     if (bytes.length === 0) return;
-    const messages = this.#watch === null ? [] : this.#watch.push(bytes);
     this.#offer(bytes);
-    this.#chunkLines(bytes, this.#exchange.takeMessages(messages, 'server'));
+    this.#chunks(bytes, this.#watch === null ? NO_MESSAGES : this.#watch.push(bytes));
   }
 
   #recordEvents(pieces: SsePiece[]): void {
@@ -240,7 +195,7 @@ export class BodyRecorder {
     }
     this.#endpointAwaited = false;
     if (piece.eventName === 'endpoint' && piece.data !== null) {
-      const recorded = this.#recordEndpoint(piece.data);
+      const recorded = recordEndpoint(this.#exchange, piece.data);
       if (recorded !== piece.data) {
         if (!piece.utf8 || body !== piece.data) {
           this.#withholdPiece(piece);
@@ -252,53 +207,19 @@ export class BodyRecorder {
     }
     const messages = piece.data === null ? NO_MESSAGES : readMessages(piece.data);
     if (messages === null) this.#eventTooLarge = true;
+    if (!piece.utf8) {
+      this.#chunks(piece.bytes, messages ?? NO_MESSAGES);
+      return;
+    }
     const calls = this.#exchange.takeMessages(messages ?? NO_MESSAGES, 'server');
-    if (piece.utf8) {
-      this.#tails.push(
-        encodeEventTail({
-          exchange: this.#exchange.id,
-          part: this.#exchange.nextPart(),
-          ...this.#exchange.known(),
-          sse: piece.sse,
-          body,
-          body_encoding: 'utf8',
-          wire_bytes: this.#counted(),
-          ...(masked === undefined ? {} : { masked }),
-          ...(calls.length > 0 ? { calls } : {}),
-        }),
-      );
-      this.#offset += piece.bytes.length;
-      this.#exchange.takeResults(this.#tails);
-    } else {
-      this.#chunkLines(piece.bytes, calls);
-    }
-  }
-
-  #withholdPiece(piece: SsePiece): void {
-    this.#chunkLine({
-      body: null,
-      body_encoding: null,
-      wire_bytes: this.#counted(),
-      withheld: { reason: 'masking_bound', bytes: piece.bytes.length },
+    this.#lines.event(piece.sse, body, piece.bytes.length, {
+      ...(masked === undefined ? {} : { masked }),
+      ...(calls.length > 0 ? { calls } : {}),
     });
-    this.#offset += piece.bytes.length;
   }
 
-  /** The session of an HTTP+SSE stream is named by its first event (MCP 2024-11-05). */
-  #recordEndpoint(data: string): string {
-    const { sessions, metrics, warn } = this.#exchange.context;
-    const endpoint = maskEndpoint(data, sessions.hash);
-    const sessionId = sessionIdOf(data);
-    if (sessionId !== null) this.#exchange.nameSession({ sseSessionId: sessionId });
-    if (endpoint.absoluteOrigin !== null) {
-      metrics.endpointAlarm();
-      warn('the server sends its clients to another origin, around the recorder', {
-        origin: endpoint.absoluteOrigin,
-        exchange: this.#exchange.id,
-        hint: 'make the server name a path, not a URL, in its endpoint event',
-      });
-    }
-    return endpoint.data;
+  #withholdPiece({ bytes }: SsePiece): void {
+    this.#lines.withheldChunk('masking_bound', bytes.length, bytes.length);
   }
 
   #record(decoded: Buffer): void {
@@ -327,7 +248,7 @@ export class BodyRecorder {
     const bytes = this.#cutCharacter;
     this.#cutCharacter = NO_BYTES;
     this.#offer(bytes);
-    this.#chunkLines(bytes, this.#exchange.takeMessages(this.#watch?.push(bytes) ?? NO_MESSAGES, 'server'));
+    this.#chunks(bytes, this.#watch?.push(bytes) ?? NO_MESSAGES);
   }
 
   #flushPartial(): void {
@@ -336,55 +257,28 @@ export class BodyRecorder {
     if (this.#endpointAwaited) return;
     if (this.#splitter === null) this.#flushCutCharacter();
     else this.#recordEvents(this.#splitter.flushPartial());
-    if (this.#decoder !== null) {
+    if (this.#decoding !== null) {
       // A character or field name that is cut in the middle can't be shown to anybody: its bytes may go.
       this.#releaseHeld();
     }
     this.#onPiece();
   }
 
-  /** What can't be decoded passes all the same; the record says how many bytes it does not show. */
-  #withhold(bytes: Buffer, reason: Withheld['reason']): void {
-    this.#uncounted += bytes.length;
-    this.#chunkLine({
-      body: null,
-      body_encoding: null,
-      wire_bytes: this.#counted(),
-      withheld: { reason, bytes: bytes.length },
-    });
-    this.#releaseHeld();
-    this.#releasable.push(bytes);
-  }
-
-  #decodeNext(): void {
-    while (!this.#decoding && !this.#finished) {
-      const bytes = this.#undecoded.shift();
-      if (bytes === undefined) {
-        if (this.#endReached) this.#finish();
-        return;
-      }
-      if (this.#failure === null) this.#decode(bytes);
-      else this.#withhold(bytes, this.#failure);
-    }
-  }
-
-  #decode(bytes: Buffer): void {
-    this.#decoding = true;
-    this.#decoder?.push(bytes, (decoded, problem) => {
-      this.#decoding = false;
-      if (problem === null) {
-        this.#uncounted += bytes.length;
-        this.#held.push(bytes);
-      }
+  #decoded(bytes: Buffer, decoded: Buffer, failure: DecodeFailure | null): void {
+    if (failure === null) {
+      this.#lines.arrived(bytes.length);
+      this.#held.push(bytes);
       this.#record(decoded);
-      if (problem !== null) {
-        this.#failure = problem;
-        this.#recordPending();
-        this.#withhold(bytes, problem);
-      }
-      this.#decodeNext();
-      this.#onPiece();
-    });
+    } else {
+      this.#record(decoded);
+      this.#recordPending();
+      this.#lines.arrived(bytes.length);
+      // What can't be decoded passes all the same; the record says how many bytes it does not show.
+      this.#lines.withheldChunk(failure, bytes.length, 0);
+      this.#releaseHeld();
+      this.#releasable.push(bytes);
+    }
+    this.#onPiece();
   }
 
   /** Records what is held back as unfinished: nothing more follows that could finish it. */
@@ -399,28 +293,11 @@ export class BodyRecorder {
     this.#recordPending();
     this.#releaseHeld();
     const calls = this.#exchange.takeMessages(this.#watch?.end() ?? NO_MESSAGES, 'server');
-    if (this.#uncounted > 0 || calls.length > 0) {
-      this.#chunkLine({
-        body: '',
-        body_encoding: 'utf8',
-        wire_bytes: this.#counted(),
-        ...(calls.length > 0 ? { calls } : {}),
-      });
+    if (this.#lines.uncounted > 0 || calls.length > 0) {
+      this.#lines.chunk({ body: '', body_encoding: 'utf8', ...(calls.length > 0 ? { calls } : {}) }, 0);
     }
-    this.#exchange.takeResults(this.#tails);
+    this.#lines.results();
   }
 }
 
 const NO_MESSAGES: Message[] = [];
-
-/** How many bytes at the end begin a UTF-8 character that is not whole yet (0 to 3). */
-function cutBytes(bytes: Buffer): number {
-  const { length } = bytes;
-  for (let back = 1; back <= 3 && back <= length; back++) {
-    const byte = bytes[length - back] as number;
-    if ((byte & 0xc0) === 0x80) continue;
-    const needed = byte >= 0xf0 && byte < 0xf8 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return byte < 0xf8 && needed > back ? back : 0;
-  }
-  return 0;
-}

@@ -4,21 +4,20 @@
  * order they came; when that can't be kept, the client's connection is cut, never falsified.
  */
 import type { ServerResponse } from 'node:http';
-import { encodeResponseTail } from '@mcp-recorder/recording/format/encode';
-import type { Body, EndHow, RecordedHeader } from '@mcp-recorder/recording/format/line';
-import { encodeRecordedHeaders, endToEndHeaders, recordedHeaders } from '../exchange/headers.ts';
+import type { Body, EndHow, Masked, RecordedHeader } from '@mcp-recorder/recording/format/line';
+import type { DenialAnswer } from '../exchange/denial.ts';
+import { recordedHeaders } from '../exchange/headers.ts';
+import { Tally } from '../exchange/masking/tally.ts';
 import { REFUSALS, type RefusalReason, refusalBody } from '../exchange/refusals.ts';
-import type { LineTail } from '../spool/spool.ts';
+import type { LineTail, SpoolError } from '../spool/spool.ts';
+import { BodyLines } from './body-lines.ts';
 import type { Exchange } from './exchange.ts';
-import { headerOf, withoutHeader } from './headers.ts';
-import {
-  BodyRecorder,
-  countedBody,
-  INLINE_BYTES,
-  inlineBody,
-  isInlineable,
-  takeChunks,
-} from './response-body.ts';
+import { headerOf } from './headers.ts';
+import { BodyRecorder, INLINE_BYTES, isInlineable, type ResponseBody } from './response-body.ts';
+import { encodeResponse, type Head, passedFields, passedHead, type RecordedHead } from './response-head.ts';
+import { type Treatment, treatmentOf } from './treatment.ts';
+import { UnitBody } from './unit-body.ts';
+import { recordOwnBody, takeWholeBody, type WholeBody } from './whole-body.ts';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamRequest } from './upstream.ts';
 
 /** What is let go when the lines that were appended with it are durable. */
@@ -26,15 +25,11 @@ interface Release {
   information: Head | null;
   head: Head | null;
   bytes: Buffer[];
+  /** How many of the server's bytes are done with thereby: as many, unless they were altered. */
+  doneBytes: number;
   trailers: string[] | null;
   /** How the response to the client ends with this release, if it does. */
   end: 'whole' | 'cut' | null;
-}
-
-interface Head {
-  status: number;
-  reason: string;
-  headers: string[];
 }
 
 /** Whole bodies up to this size are handed to the socket together with the head (bytes). */
@@ -64,13 +59,18 @@ export class ResponseRecorder implements UpstreamHandler {
   #head: Head | null = null;
   #headRecorded = false;
   #answeredBy: 'server' | 'recorder' = 'server';
-  #body: BodyRecorder | null = null;
+  /** Null when the response passes, and is recorded, as it comes. */
+  #treatment: Treatment | null = null;
+  /** What of the head passes. */
+  #passed: Head | null = null;
+  #body: ResponseBody | null = null;
   /** Body bytes as received since the last flush. */
   #arrived: Buffer[] = [];
   #arrivedBytes = 0;
   #upstreamEnded: EndHow | null = null;
   #trailers: string[] = [];
   #flushQueued = false;
+  #flushing = false;
   #heldBytes = 0;
   #paused = false;
   /** Bytes that the client's socket has not drained yet; null when it takes more at once. */
@@ -107,11 +107,13 @@ export class ResponseRecorder implements UpstreamHandler {
   }
 
   onInformation(status: number, reason: string, headers: string[]): void {
-    const passed = endToEndHeaders(headers, 'response');
-    this.#append([this.#responseTail(status, headers, NO_BODY)], {
-      information: { status, reason, headers: passed },
+    const { wire } = this.#exchange.policy.masking;
+    const { fields, masked } = passedFields(headers, wire, false);
+    this.#append([this.#responseTail(status, headers, { ...NO_BODY, ...wireMasked(masked) })], {
+      information: { status, reason, headers: fields },
       head: null,
       bytes: [],
+      doneBytes: 0,
       trailers: null,
       end: null,
     });
@@ -155,6 +157,19 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#answer(reason, data, 'cut', true);
   }
 
+  /**
+   * Answers a request that a rule denies.
+   * @param tails the lines of the request: they and all that follows go in one append
+   * @param abandon called when no line of it came to the disk, so that there is no exchange
+   */
+  answerDenied(
+    tails: LineTail[],
+    { status, contentType, body }: DenialAnswer,
+    abandon: (error: SpoolError) => void,
+  ): void {
+    this.#answerWith(tails, { status, contentType, body, how: 'denied', closing: false, abandon });
+  }
+
   /** Answers in the server's place. Nothing of a response may have been recorded yet. */
   answer(reason: RefusalReason, message: string, how: EndHow): void {
     this.#answer(reason, { detail: message }, how, false);
@@ -169,6 +184,12 @@ export class ResponseRecorder implements UpstreamHandler {
     const exchange = this.#exchange;
     const { status, retryAfterSeconds } = REFUSALS[reason];
     const { contentType, body } = refusalBody(reason, exchange.rpcIds, exchange.batch, data);
+    this.#answerWith([], { status, contentType, body, retryAfterSeconds, how, closing });
+  }
+
+  #answerWith(tails: LineTail[], own: RecorderAnswer): void {
+    const exchange = this.#exchange;
+    const { status, contentType, body, retryAfterSeconds, how, closing } = own;
     const bytes = Buffer.from(body);
     const headers = ['Content-Type', contentType, 'Content-Length', String(bytes.length)];
     if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds));
@@ -176,15 +197,8 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#headRecorded = true;
     this.#upstreamEnded = how;
     const sent = this.#response.req.method === 'HEAD' ? [] : [bytes];
-    const tails: LineTail[] = [];
     if (sent.length === 0) tails.push(this.#responseTail(status, headers, NO_BODY));
-    else if (bytes.length <= INLINE_BYTES) {
-      tails.push(this.#responseTail(status, headers, countedBody(exchange, bytes)));
-    } else {
-      // The ids that it answers may be as long as a request.
-      tails.push(this.#responseTail(status, headers, NO_BODY));
-      takeChunks(exchange, bytes, tails);
-    }
+    else this.#takeLines(tails, { status, headers }, recordOwnBody(exchange, bytes), bytes.length);
     if (sent.length > 0) exchange.offeredBytes += bytes.length;
     exchange.takeEnd(tails, {
       how,
@@ -195,8 +209,15 @@ export class ResponseRecorder implements UpstreamHandler {
       released: exchange.offeredBytes,
     });
     const head = { status, reason: '', headers };
-    const release: Release = { information: null, head, bytes: sent, trailers: null, end: 'whole' };
-    this.#append(tails, release, closing);
+    const release: Release = {
+      information: null,
+      head,
+      bytes: sent,
+      doneBytes: 0,
+      trailers: null,
+      end: 'whole',
+    };
+    this.#append(tails, release, closing, own.abandon);
   }
 
   /** The client closed its connection: the server learns it at once, and the record says it. */
@@ -258,39 +279,127 @@ export class ResponseRecorder implements UpstreamHandler {
   /** Records and appends all that can be recorded now; called a tick after bytes came, so that what came together stays together. */
   flush(): void {
     this.#flushQueued = false;
+    // What became ready within a flush is taken by it.
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#flushOnce();
+    this.#flushing = false;
+  }
+
+  #flushOnce(): void {
     const exchange = this.#exchange;
     if (exchange.ended || this.#clientGone || this.#head === null) return;
     const tails: LineTail[] = [];
-    const release: Release = { information: null, head: null, bytes: [], trailers: null, end: null };
-    const { status, reason, headers } = this.#head;
+    const release: Release = {
+      information: null,
+      head: null,
+      bytes: [],
+      doneBytes: 0,
+      trailers: null,
+      end: null,
+    };
+    const head = this.#head;
     const arrived = this.#arrived;
     if (arrived.length > 0) this.#arrived = [];
     if (!this.#headRecorded) {
       this.#headRecorded = true;
-      release.head = { status, reason, headers: this.#passedHeaders(headers) };
-      if (this.#upstreamEnded === 'complete' && this.#arrivedBytes <= INLINE_BYTES && isInlineable(headers)) {
-        // The whole response came at once: one line holds it.
-        const bytes = arrived.length === 1 ? (arrived[0] as Buffer) : Buffer.concat(arrived);
-        tails.push(this.#responseTail(status, headers, inlineBody(exchange, headers, bytes)));
-        exchange.takeResults(tails);
-        if (bytes.length > 0) release.bytes.push(bytes);
-        this.#finish(tails, release, status, false);
+      this.#treatment = treatmentOf(exchange);
+      if (
+        this.#upstreamEnded === 'complete' &&
+        this.#arrivedBytes <= INLINE_BYTES &&
+        isInlineable(head.headers) &&
+        this.#takeWhole(
+          arrived.length === 1 ? (arrived[0] as Buffer) : Buffer.concat(arrived),
+          tails,
+          release,
+        )
+      ) {
         return;
       }
-      tails.push(this.#responseTail(status, headers, NO_BODY));
-      this.#body = new BodyRecorder(exchange, headers, () => this.flush());
+      this.#takeHead(head, tails, release);
+      this.#body =
+        this.#treatment === null
+          ? new BodyRecorder(exchange, head.headers, () => this.flush())
+          : new UnitBody(exchange, this.#treatment, head, () => this.flush());
     }
-    const body = this.#body as BodyRecorder;
+    const body = this.#body as ResponseBody;
     for (const bytes of arrived) body.push(bytes);
-    if (this.#upstreamEnded !== null) body.end();
-    body.take(tails, release.bytes);
-    if (this.#upstreamEnded !== null && body.done) {
-      this.#finish(tails, release, status, body.tooLarge);
+    if (this.#upstreamEnded !== null) body.end(this.#upstreamEnded === 'complete');
+    release.doneBytes = body.take(tails, release.bytes);
+    if (body.broken) this.#giveUp();
+    if (this.#upstreamEnded !== null && (body.done || body.broken)) {
+      this.#finish(tails, release, head.status, body.tooLarge);
       body.close();
       return;
     }
     for (const bytes of release.bytes) exchange.offeredBytes += bytes.length;
     if (tails.length > 0 || release.bytes.length > 0) this.#append(tails, release);
+    this.#weigh();
+  }
+
+  /** Records the head of a response whose content follows on other lines. */
+  #takeHead(head: Head, tails: LineTail[], release: Release): void {
+    const treatment = this.#treatment;
+    const alters = treatment?.altersWire === true && head.status !== 304 && head.status !== 204;
+    const passed = passedHead(head, this.#response.req, treatment?.wire ?? null, alters ? null : undefined);
+    tails.push(this.#responseTail(head.status, head.headers, { ...NO_BODY, ...wireMasked(passed.masked) }));
+    release.head = this.#passed = passed.head;
+  }
+
+  /** The whole response came at once: one line holds it. False when it takes more. */
+  #takeWhole(bytes: Buffer, tails: LineTail[], release: Release): boolean {
+    const exchange = this.#exchange;
+    const head = this.#head as Head;
+    const whole = takeWholeBody(exchange, this.#treatment, head, bytes);
+    if (whole === null) return false;
+    const request = this.#response.req;
+    const { wire = null, altersWire = false } = this.#treatment ?? {};
+    let length: number | null | undefined;
+    if (whole.isAltered) length = whole.passes.length;
+    else if (altersWire && request.method === 'HEAD') length = null;
+    const passed = passedHead(head, request, wire, length);
+    const masked = new Tally();
+    masked.add(passed.masked);
+    masked.add(whole.columns.wire_masked);
+    const columns = { ...whole.columns, ...wireMasked(masked.counts) };
+    this.#takeLines(tails, head, { ...whole, columns }, bytes.length);
+    exchange.takeResults(tails);
+    release.doneBytes = bytes.length;
+    release.head = this.#passed = passed.head;
+    if (whole.broken) this.#giveUp();
+    else if (whole.passes.length > 0) release.bytes.push(whole.passes);
+    this.#finish(tails, release, head.status, whole.tooLarge);
+    return true;
+  }
+
+  /** The lines of a head and all of its body. */
+  #takeLines(
+    tails: LineTail[],
+    { status, headers }: RecordedHead,
+    { columns, rest }: Pick<WholeBody, 'columns' | 'rest'>,
+    bytes: number,
+  ): void {
+    tails.push(this.#responseTail(status, headers, columns));
+    if (rest === null) return;
+    const lines = new BodyLines(this.#exchange);
+    lines.arrived(bytes);
+    lines.chunks(rest.recorded, bytes, rest.notes);
+    lines.take(tails);
+  }
+
+  /** What the server sends must not pass as it is, and can't be altered. */
+  #giveUp(): void {
+    const { context, id } = this.#exchange;
+    this.#call?.abort();
+    if (this.#upstreamEnded === null || this.#upstreamEnded === 'complete') this.#upstreamEnded = 'cut';
+    context.metrics.denied('not_masked');
+    context.warn(
+      'an answer was cut, because what a rule takes out of it on the wire could not be found for sure',
+      {
+        exchange: id,
+        hint: 'answers that are longer than 4 MiB, slower than 5 s, or not readable in one way only do not pass where they would have to be altered',
+      },
+    );
   }
 
   /** Appends the last lines of the exchange and what is released with them. */
@@ -300,48 +409,35 @@ export class ResponseRecorder implements UpstreamHandler {
     const trailers = this.#trailers;
     for (const bytes of release.bytes) exchange.offeredBytes += bytes.length;
     release.end = how === 'complete' ? 'whole' : 'cut';
-    if (trailers.length > 0) release.trailers = endToEndHeaders(trailers, 'response');
+    if (trailers.length > 0) {
+      const { wire = null, altersWire = false } = this.#treatment ?? {};
+      release.trailers = passedFields(trailers, wire, altersWire).fields;
+    }
     exchange.takeEnd(tails, {
       how,
       status,
       answeredBy: 'server',
       tooLarge,
       trailers:
-        trailers.length === 0 ? NO_TRAILERS : recordedHeaders(trailers, exchange.context.sessions.hash),
+        trailers.length === 0
+          ? NO_TRAILERS
+          : recordedHeaders(trailers, exchange.context.sessions.hash, exchange.masker),
       released: exchange.offeredBytes,
     });
     this.#append(tails, release);
   }
 
-  /** `Trailer` announces what only a chunked body can carry; node refuses to write it elsewhere (RFC 9110 6.6.2). */
-  #passedHeaders(headers: string[]): string[] {
-    const passed = endToEndHeaders(headers, 'response');
-    const { method, httpVersion } = this.#response.req;
-    const isChunked =
-      headerOf(headers, 'transfer-encoding') !== null && method !== 'HEAD' && httpVersion !== '1.0';
-    return isChunked ? passed : withoutHeader(passed, 'trailer');
-  }
-
   #responseTail(status: number, headers: readonly string[], body: Body): LineTail {
-    const exchange = this.#exchange;
-    const hash = exchange.context.sessions.hash;
-    return encodeResponseTail({
-      exchange: exchange.id,
-      part: exchange.nextPart(),
-      ...exchange.known(),
-      answered_by: this.#answeredBy,
-      content_coding: headerOf(headers, 'content-encoding'),
-      httpJson: `{"method":null,"target":null,"status":${status},"client_address":null,"headers":${encodeRecordedHeaders(headers, hash)}}`,
-      ...body,
-    });
+    return encodeResponse(this.#exchange, { status, headers }, this.#answeredBy, body);
   }
 
-  #append(tails: LineTail[], release: Release, closing = false): void {
+  #append(tails: LineTail[], release: Release, closing = false, abandon?: (error: SpoolError) => void): void {
     const lines = tails.length;
     this.#exchange.append(
       tails,
       (error) => {
         if (error === null) this.#durable(release);
+        else if (abandon !== undefined && error.durableLines === 0) abandon(error);
         else this.lost(release.end !== null && error.durableLines === lines);
       },
       closing,
@@ -379,7 +475,7 @@ export class ResponseRecorder implements UpstreamHandler {
     }
     for (const piece of bytes) response.write(piece);
     if (end === 'cut') this.#breakOff();
-    else this.#let(released);
+    else this.#let(release.doneBytes);
   }
 
   /** What came before the break still reaches the client; the missing end tells it that something is missing. */
@@ -388,7 +484,7 @@ export class ResponseRecorder implements UpstreamHandler {
     const response = this.#response;
     const close = (): void => {
       // A body that ends with its connection has no other sign of a break than a reset.
-      const hasLength = this.#head !== null && headerOf(this.#head.headers, 'content-length') !== null;
+      const hasLength = this.#passed !== null && headerOf(this.#passed.headers, 'content-length') !== null;
       if (response.chunkedEncoding || hasLength) response.destroy();
       else response.socket?.resetAndDestroy();
     };
@@ -419,9 +515,18 @@ export class ResponseRecorder implements UpstreamHandler {
 
   #hold(bytes: number): void {
     this.#heldBytes += bytes;
-    if (!this.#paused && this.#heldBytes > PAUSE_BYTES) {
+    this.#weigh();
+  }
+
+  /** Makes the server wait, or go on. What waits for more of the server's own bytes is no reason to wait. */
+  #weigh(): void {
+    const bytes = this.#heldBytes - (this.#body?.waiting ?? 0);
+    if (!this.#paused && bytes > PAUSE_BYTES) {
       this.#paused = true;
       this.#call?.pause();
+    } else if (this.#paused && bytes <= PAUSE_BYTES / 2) {
+      this.#paused = false;
+      this.#call?.resume();
     }
   }
 
@@ -441,15 +546,25 @@ export class ResponseRecorder implements UpstreamHandler {
 
   #drained(bytes: number): void {
     this.#heldBytes -= bytes;
-    if (this.#paused && this.#heldBytes <= PAUSE_BYTES / 2) {
-      this.#paused = false;
-      this.#call?.resume();
-    }
+    this.#weigh();
   }
+}
+
+/** The recorder's own words in the server's place. */
+interface RecorderAnswer extends DenialAnswer {
+  retryAfterSeconds?: number | undefined;
+  how: EndHow;
+  /** The disk is enough for them. */
+  closing: boolean;
+  abandon?: (error: SpoolError) => void;
 }
 
 const NO_TRAILERS: RecordedHeader[] = [];
 const NO_BODY: Body = { body: null, body_encoding: null, wire_bytes: 0 };
+
+function wireMasked(masked: Masked[] | undefined): Pick<Body, 'wire_masked'> {
+  return masked === undefined ? {} : { wire_masked: masked };
+}
 
 function flushLater(recorder: ResponseRecorder): void {
   recorder.flush();

@@ -3,6 +3,7 @@
  *
  *     <spool>/lock                               held by the one process that owns the directory
  *     <spool>/spare-<n>                          pre-allocated segment files, to be used again
+ *     <spool>/session-bindings                   which caller opened which session (session-bindings.ts)
  *     <spool>/<stream>/<segment>.spool           a segment as it is written: header and frames (frame.ts)
  *     <spool>/<stream>/<segment>.jsonl.zst       a sealed segment: the object, whole and on disk
  *     <spool>/<stream>/<segment>.resealed        the object of a segment that a dead process left open, not yet named by an `open` line
@@ -22,6 +23,10 @@ export interface SegmentFileName {
 
 export function lockPath(directory: string): string {
   return path.join(directory, 'lock');
+}
+
+export function sessionBindingsPath(directory: string): string {
+  return path.join(directory, 'session-bindings');
 }
 
 export function sparePath(directory: string, number: number): string {

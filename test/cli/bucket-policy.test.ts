@@ -226,6 +226,7 @@ describe('on MinIO, with the printed policy', () => {
       name: 'fixture',
       listen: '127.0.0.1:0',
       server: { url: server.url },
+      auth: { mode: 'Anonymous' },
       storage: {
         s3: {
           bucket: 'versioned',

@@ -6,6 +6,8 @@ import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { readSegments } from '@mcp-recorder/recording/read/store-reader';
+import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningProcess, startProcess } from '../support/child-process.ts';
 import { eventually } from '../support/poll.ts';
@@ -58,6 +60,7 @@ const flags = (...more: string[]) => [
   directory,
   '--listen',
   '127.0.0.1:0',
+  '--anonymous',
   ...more,
 ];
 
@@ -156,6 +159,41 @@ describe('mcp-recorder record', () => {
     await hanging;
   });
 
+  it('reads its file again when it changes, takes over what it can, and says what it can not', async () => {
+    const file = path.join(directory, 'recorder.yaml');
+    const write = (yaml: string) => fs.writeFile(file, `drain: {timeout: 1s}\n${yaml}`);
+    await write('');
+    const { recorder, url } = await start('--config', file);
+    const status = /status +(\S+)/.exec(recorder.stdout())?.[1] ?? '';
+    const told = async () => JSON.parse(await (await fetch(status)).text());
+    expect((await told()).reload).toEqual({ restart_needed: [], refused: null });
+    expect((await call(url, 'echo')).status).toBe(200);
+
+    await write('recording: {maxRequestBytes: 10}\ncluster: other\n');
+    await eventually(async () => (await call(url, 'echo')).status === 413, { withinMs: 10_000 });
+    await eventually(async () => (await told()).reload.restart_needed.length > 0, { withinMs: 5_000 });
+    expect((await told()).reload).toEqual({ restart_needed: ['cluster'], refused: null });
+    expect(recorder.output()).toContain(
+      `The configuration ${file} is in force as it is now. Only after a restart: cluster.`,
+    );
+
+    await write('rules:\n  - name: a\n    when: mcp.tol == "x"\n    action: Deny\n');
+    const wrong = `${file}:4: rules[0].when (line 1, column 5): `;
+    await eventually(async () => (await told()).reload.refused?.includes(wrong) ?? false, {
+      withinMs: 10_000,
+    });
+    expect(recorder.output()).toContain('The configuration stays as it was. ');
+    expect((await call(url, 'echo')).status).toBe(413);
+
+    await recorder.stop('SIGTERM');
+    const kinds: string[] = [];
+    const onUnreadable = (problem: { message: string }): void => expect.fail(problem.message);
+    for await (const segment of readSegments(createDirectoryStore(directory), { onUnreadable })) {
+      for (const { line } of segment.lines()) if (line.type === 'config') kinds.push(line.config.kind);
+    }
+    expect(kinds).toEqual(['configuration', 'configuration_refused']);
+  });
+
   it('is refused with 2 while another recorder has the spool', async () => {
     await start('--name', 'demo');
     const { code, stdout, stderr } = await run(...flags('--name', 'demo'));
@@ -203,6 +241,7 @@ describe('mcp-recorder record', () => {
       store,
       '--listen',
       listen,
+      '--anonymous',
     );
     expect([code, stderr.replace(/^\{.*\n/gm, '')]).toEqual([
       2,
@@ -218,6 +257,7 @@ describe('mcp-recorder record', () => {
       expect.stringContaining('--name: found "A"'),
       expect.stringContaining('--listen: found "x"'),
       expect.stringContaining('(or give --upstream)'),
+      expect.stringContaining('(or give --anonymous, or --issuer and --resource)'),
       expect.stringContaining('(or give --store)'),
     ]);
   });

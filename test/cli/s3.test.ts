@@ -52,7 +52,17 @@ describe('a bucket', () => {
     'takes the recording of a real server, and gives it to every reading command: %s',
     async (bucket) => {
       const place = `s3://${bucket}/${randomUUID()}`;
-      const record = ['record', '--upstream', server.url, '--store', place, '--name', bucket, ...flags];
+      const record = [
+        'record',
+        '--upstream',
+        server.url,
+        '--store',
+        place,
+        '--name',
+        bucket,
+        '--anonymous',
+        ...flags,
+      ];
       const recorder = await startProcess({
         args: [MAIN, ...record, '--listen', '127.0.0.1:0'],
         env,

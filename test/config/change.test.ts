@@ -1,12 +1,22 @@
 import { describe, expect, it } from 'vitest';
+import type { CredentialConfiguration, RuleConfiguration } from '../../sidecar/config/access.ts';
 import { changeOf } from '../../sidecar/config/change.ts';
 import { loadConfiguration } from '../../sidecar/config/load.ts';
 import type { Configuration } from '../../sidecar/config/schema.ts';
 
 const IN_FORCE = loadConfiguration({
-  flags: { upstream: 'http://127.0.0.1:1/', store: '/store', name: 'a' },
+  flags: { upstream: 'http://127.0.0.1:1/', store: '/store', name: 'a', anonymous: true },
 });
 const TLS = { listen: IN_FORCE.status.listen, tls: { operatorCa: 'one' } };
+
+const RULE: RuleConfiguration = {
+  name: 'a',
+  when: 'true',
+  action: 'Deny',
+  message: null,
+  hideTools: false,
+};
+const BEARER: CredentialConfiguration = { kind: 'bearer', tokenFile: '/token' };
 
 const wanted = (change: Partial<Configuration>): Configuration => ({ ...IN_FORCE, digest: 'new', ...change });
 const recording = (change: Partial<Configuration['recording']>) =>
@@ -18,9 +28,15 @@ describe('a changed configuration', () => {
     ['recording.maxUploadLag', recording({ maxUploadLagMs: 1_000 })],
     ['recording.maxRequestBytes', recording({ maxRequestBytes: 10 })],
     ['log.level', wanted({ log: { level: 'debug' } })],
+    ['labels', wanted({ labels: { environment: 'prod' } })],
+    ['auth', wanted({ auth: { ...IN_FORCE.auth, mode: 'Observe' } })],
+    ['rules', wanted({ rules: [RULE] })],
+    ['masking', wanted({ masking: { base64: true, rules: [] } })],
+    ['server.credential', wanted({ server: { ...IN_FORCE.server, credential: BEARER } })],
+    ['server.callerToken', wanted({ server: { ...IN_FORCE.server, callerToken: 'Remove' } })],
     ['nothing but its digest', wanted({})],
   ])('is in force at once in %s', (_, configuration) => {
-    expect(changeOf(IN_FORCE, configuration)).toEqual({ next: configuration, restartNeeded: [] });
+    expect(changeOf(IN_FORCE, configuration, false)).toEqual({ next: configuration, restartNeeded: [] });
   });
 
   it.each<[string, Configuration]>([
@@ -28,7 +44,7 @@ describe('a changed configuration', () => {
     ['cluster', wanted({ cluster: 'b' })],
     ['namespace', wanted({ namespace: 'b' })],
     ['listen', wanted({ listen: { host: '127.0.0.1', port: 1 } })],
-    ['server', wanted({ server: { url: 'http://b', origin: 'http://b', path: '/' } })],
+    ['server.url', wanted({ server: { ...IN_FORCE.server, url: 'http://b', origin: 'http://b' } })],
     ['storage', wanted({ storage: { kind: 'directory', location: '/b', directory: '/b' } })],
     ['recording.commit', recording({ commit: 'ObjectStorage' })],
     ['recording.spool', recording({ spool: { ...IN_FORCE.recording.spool, sizeLimitBytes: 1 } })],
@@ -38,9 +54,27 @@ describe('a changed configuration', () => {
     ['drain', wanted({ drain: { timeoutMs: 1 } })],
     ['limits', wanted({ limits: { memoryBytes: 1e9 } })],
   ])('changes nothing but the digest in %s, and names it', (key, configuration) => {
-    expect(changeOf(IN_FORCE, configuration)).toEqual({
+    expect(changeOf(IN_FORCE, configuration, false)).toEqual({
       next: { ...IN_FORCE, digest: 'new' },
       restartNeeded: [key],
+    });
+  });
+
+  it('brings other files of the credential in a pod only with the restart that mounts them', () => {
+    const { server } = IN_FORCE;
+    const withCredential = (credential: CredentialConfiguration | null) =>
+      wanted({ server: { ...server, credential }, digest: 'd' });
+    const header: CredentialConfiguration = { kind: 'header', name: 'A', valueFile: '/token' };
+    const before = withCredential(BEARER);
+    for (const other of [null, { ...BEARER, tokenFile: '/other' }]) {
+      const { next, restartNeeded } = changeOf(before, withCredential(other), true);
+      expect([next.server.credential, restartNeeded]).toEqual([BEARER, ['server.credential']]);
+      expect(changeOf(before, withCredential(other), false).next.server.credential).toEqual(other);
+    }
+    // The same file, used otherwise.
+    expect(changeOf(before, withCredential(header), true)).toEqual({
+      next: withCredential(header),
+      restartNeeded: [],
     });
   });
 
@@ -50,7 +84,7 @@ describe('a changed configuration', () => {
       ...recording({ maxRequestBytes: memoryBytes + 1 }),
       limits: { memoryBytes: memoryBytes * 2 },
     };
-    expect(changeOf(IN_FORCE, larger)).toEqual({
+    expect(changeOf(IN_FORCE, larger, false)).toEqual({
       next: { ...IN_FORCE, digest: 'new' },
       restartNeeded: ['recording.maxRequestBytes', 'limits'],
     });
@@ -59,8 +93,8 @@ describe('a changed configuration', () => {
   it('brings other authorities of the operator at once', () => {
     const before: Configuration = { ...IN_FORCE, status: TLS };
     const after = wanted({ status: { ...TLS, tls: { operatorCa: 'two' } } });
-    expect(changeOf(before, after)).toEqual({ next: after, restartNeeded: [] });
-    expect(changeOf(before, wanted({}))).toEqual({
+    expect(changeOf(before, after, false)).toEqual({ next: after, restartNeeded: [] });
+    expect(changeOf(before, wanted({}), false)).toEqual({
       next: { ...before, digest: 'new' },
       restartNeeded: ['status.tls'],
     });
@@ -68,15 +102,15 @@ describe('a changed configuration', () => {
 
   it('takes its parts over one by one: what needs a restart does not hold up the rest', () => {
     const both = { ...recording({ onFailure: 'Open' }), cluster: 'b' };
-    expect(changeOf(IN_FORCE, both)).toEqual({
+    expect(changeOf(IN_FORCE, both, false)).toEqual({
       next: recording({ onFailure: 'Open' }),
       restartNeeded: ['cluster'],
     });
   });
 
   it('names what needs a restart until it is as it was', () => {
-    const { next } = changeOf(IN_FORCE, wanted({ cluster: 'b' }));
-    expect(changeOf(next, wanted({ cluster: 'b' })).restartNeeded).toEqual(['cluster']);
-    expect(changeOf(next, wanted({})).restartNeeded).toEqual([]);
+    const { next } = changeOf(IN_FORCE, wanted({ cluster: 'b' }), false);
+    expect(changeOf(next, wanted({ cluster: 'b' }), false).restartNeeded).toEqual(['cluster']);
+    expect(changeOf(next, wanted({}), false).restartNeeded).toEqual([]);
   });
 });

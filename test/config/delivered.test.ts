@@ -11,6 +11,7 @@ import { type MountedConfig, mountConfig } from '../support/delivery.ts';
 const CONFIG = `
 name: github
 server: {url: http://127.0.0.1:8080/}
+auth: {mode: Anonymous}
 storage: {s3: {bucket: recordings, region: eu-central-1, caFile: store-ca.crt}}
 recording: {spool: {directory: /var/lib/mcp-recorder/spool}}
 `;

@@ -34,7 +34,8 @@ async function problemsOf(yaml: string, flags: ConfigurationFlags = {}) {
   return { message: error.message, problems: error.problems };
 }
 
-const LEAST = 'server: {url: "http://127.0.0.1:3001/mcp"}\nstorage: {directory: recordings}\n';
+const LEAST =
+  'server: {url: "http://127.0.0.1:3001/mcp"}\nstorage: {directory: recordings}\nauth: {mode: Anonymous}\n';
 
 const FULL = `
 name: github
@@ -43,6 +44,7 @@ namespace: tools
 listen: 0.0.0.0:9000
 server:
   url: https://mcp.example.com
+auth: {mode: Anonymous}
 storage:
   directory: /var/lib/recordings
 recording:
@@ -62,7 +64,25 @@ describe('a configuration file', () => {
       cluster: 'local',
       namespace: 'local',
       listen: { host: '127.0.0.1', port: 8642 },
-      server: { url: 'http://127.0.0.1:3001/mcp', origin: 'http://127.0.0.1:3001', path: '/mcp' },
+      labels: {},
+      server: {
+        url: 'http://127.0.0.1:3001/mcp',
+        origin: 'http://127.0.0.1:3001',
+        path: '/mcp',
+        credential: null,
+        callerToken: 'Forward',
+      },
+      auth: {
+        mode: 'Anonymous',
+        resource: null,
+        scopes: [],
+        allowedOrigins: null,
+        clockSkewMs: 60_000,
+        maxKeyAgeMs: 3_600_000,
+        issuers: [],
+      },
+      rules: [],
+      masking: { base64: false, rules: [] },
       storage: {
         kind: 'directory',
         location: path.join(directory, 'recordings'),
@@ -114,6 +134,7 @@ server:
   url: ftp://example.com
   urll: x
 storage: recordings
+auth: {mode: anonymous}
 recording:
   maxRequestBytes: 4 MB
   spool:
@@ -128,13 +149,14 @@ log: {level: verbose}
         '2: name: found "GitHub"; needs 1 to 63 characters of a-z, 0-9, "." and "-", beginning and ending with a letter or a digit',
         '3: listen: found 8642; needs HOST:PORT, for example 127.0.0.1:8642 or [::1]:8642',
         '5: server.url: found "ftp://example.com"; needs the URL of an MCP server, for example http://127.0.0.1:3001/mcp (or give --upstream)',
-        '6: server.urll: unknown key; known here: url',
+        '6: server.urll: unknown key; known here: url, credential, callerToken',
         '7: storage: found "recordings"; needs exactly one of directory (a path) and s3 (a bucket) (or give --store)',
-        '9: recording.maxRequestBytes: found "4 MB"; needs a size such as 512Mi, 1G or 4194304 (bytes)',
-        '11: recording.spool.sizeLimit: found "1Mi"; needs at least 64Mi',
-        '12: recording.spool.allowTmpfs: found "yes"; needs true or false',
-        '13: drain.timeout: found 25; needs a duration such as 30s, 1m30s or 500ms',
-        '14: log.level: found "verbose"; needs one of fatal, error, warn, info, debug, trace',
+        '8: auth.mode: found "anonymous"; needs one of Enforce, Observe, Anonymous (or give --anonymous)',
+        '10: recording.maxRequestBytes: found "4 MB"; needs a size such as 512Mi, 1G or 4194304 (bytes)',
+        '12: recording.spool.sizeLimit: found "1Mi"; needs at least 64Mi',
+        '13: recording.spool.allowTmpfs: found "yes"; needs true or false',
+        '14: drain.timeout: found 25; needs a duration such as 30s, 1m30s or 500ms',
+        '15: log.level: found "verbose"; needs one of fatal, error, warn, info, debug, trace',
       ]
         .map((line) => (/^[23]:/.test(line) ? line + flagHint(line) : line))
         .sort(),
@@ -145,6 +167,7 @@ log: {level: verbose}
     const { problems } = await problemsOf('name: a');
     expect(problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([
       expect.stringMatching(/^server\.url: missing; needs the URL .* \(or give --upstream\)$/),
+      'auth: missing; needs mode: Anonymous (nobody is identified), or oidc: [{issuer: ...}] and resource: the URL that clients use (or give --anonymous, or --issuer and --resource)',
       'storage: missing; needs exactly one of directory (a path) and s3 (a bucket) (or give --store)',
     ]);
   });
@@ -177,7 +200,7 @@ log: {level: verbose}
     expect(problems).toEqual([
       {
         path: 'limits.memory',
-        line: 5,
+        line: 6,
         message: expect.stringContaining('at least recording.maxRequestBytes'),
       },
     ]);
@@ -202,7 +225,9 @@ function flagHint(line: string): string {
 
 describe('flags', () => {
   it('are enough without a file; their paths count from the working directory', () => {
-    const configuration = loadConfiguration({ flags: { upstream: 'http://localhost:3001', store: 'rec' } });
+    const configuration = loadConfiguration({
+      flags: { upstream: 'http://localhost:3001', store: 'rec', anonymous: true },
+    });
     expect(configuration.name).toBe('localhost-3001');
     expect(configuration.storage.location).toBe(path.resolve('rec'));
     expect(configuration.recording.spool.directory).toBe(path.resolve('rec/spool/localhost-3001'));
@@ -235,7 +260,7 @@ describe('defaults that depend on other keys', () => {
     ['https://MCP.Example.com', 'mcp.example.com'],
     [`http://${'a'.repeat(60)}.example.com`, 'a'.repeat(60) + '.ex'],
   ])('the name of %s is %s', (upstream, name) => {
-    expect(loadConfiguration({ flags: { upstream, store: 's' } }).name).toBe(name);
+    expect(loadConfiguration({ flags: { upstream, store: 's', anonymous: true } }).name).toBe(name);
   });
 
   it.each([
@@ -243,7 +268,9 @@ describe('defaults that depend on other keys', () => {
     ['127.0.0.1:0', '127.0.0.1', 0],
     ['127.0.0.1:65535', '127.0.0.1', 65_534],
   ])('with listen %s the status port stands on %s:%i', (listen, host, port) => {
-    const configuration = loadConfiguration({ flags: { upstream: 'http://a', store: 's', listen } });
+    const configuration = loadConfiguration({
+      flags: { upstream: 'http://a', store: 's', anonymous: true, listen },
+    });
     expect(configuration.status.listen).toEqual({ host, port });
   });
 });
@@ -290,26 +317,30 @@ describe('TLS on the status port', () => {
 describe('the digest', () => {
   it('is equal for the same configuration however it was given, and differs otherwise', async () => {
     const spelled = await load(
-      'storage: {directory: /s}\nserver: {url: "http://a"}\nrecording: {maxRequestBytes: 4096Ki}',
+      'auth: {mode: Anonymous}\nstorage: {directory: /s}\nserver: {url: "http://a"}\nrecording: {maxRequestBytes: 4096Ki}',
     );
-    const byFlags = loadConfiguration({ flags: { upstream: 'http://a', store: '/s' } });
+    const byFlags = loadConfiguration({ flags: { upstream: 'http://a', store: '/s', anonymous: true } });
     expect(spelled.digest).toBe(byFlags.digest);
     const canonical =
-      '{"cluster":"local","drain":{"timeoutMs":25000},"limits":{"memoryBytes":268435456},' +
-      '"listen":{"host":"127.0.0.1","port":8642},"log":{"level":"info"},"name":"a","namespace":"local",' +
+      '{"auth":{"allowedOrigins":null,"clockSkewMs":60000,"issuers":[],"maxKeyAgeMs":3600000,"mode":"Anonymous","resource":null,"scopes":[]},"cluster":"local","drain":{"timeoutMs":25000},"labels":{},"limits":{"memoryBytes":268435456},' +
+      '"listen":{"host":"127.0.0.1","port":8642},"log":{"level":"info"},"masking":{"base64":false,"rules":[]},"name":"a","namespace":"local",' +
       '"recording":{"commit":"Spool","maxRequestBytes":4194304,"maxUploadLagMs":30000,"onFailure":"Closed","spool":{"allowTmpfs":false,"directory":"/s/spool/a","sizeLimitBytes":536870912}},' +
-      '"server":{"origin":"http://a","path":"/","url":"http://a"},"status":{"listen":{"host":"127.0.0.1","port":8643}},' +
+      '"rules":[],"server":{"callerToken":"Forward","credential":null,"origin":"http://a","path":"/","url":"http://a"},"status":{"listen":{"host":"127.0.0.1","port":8643}},' +
       '"storage":{"directory":"/s","kind":"directory","location":"/s"}}';
     expect(byFlags.digest).toBe(`sha256:${createHash('sha256').update(canonical).digest('hex')}`);
-    expect(loadConfiguration({ flags: { upstream: 'http://a', store: '/t' } }).digest).not.toBe(
-      byFlags.digest,
-    );
+    expect(
+      loadConfiguration({ flags: { upstream: 'http://a', store: '/t', anonymous: true } }).digest,
+    ).not.toBe(byFlags.digest);
   });
 });
 
 describe('the JSON Schema', () => {
   const validate = new Ajv2020().compile(configurationJsonSchema());
-  const least = { server: { url: 'http://127.0.0.1:3001/mcp' }, storage: { directory: 'recordings' } };
+  const least = {
+    server: { url: 'http://127.0.0.1:3001/mcp' },
+    storage: { directory: 'recordings' },
+    auth: { mode: 'Anonymous' },
+  };
 
   it.each([
     least,
@@ -322,6 +353,7 @@ describe('the JSON Schema', () => {
   it.each([
     { ...least, extra: 1 },
     { name: 'a' },
+    { ...least, auth: undefined },
     { ...least, drain: { timeout: 25 } },
     { ...least, limits: { memory: '4MB' } },
     { ...least, recording: { spool: { sizelimit: '1Gi' } } },

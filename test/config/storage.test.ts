@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => fs.rm(directory, { recursive: true }));
 
-const SERVER = 'server: {url: "http://127.0.0.1:3001/mcp"}\n';
+const SERVER = 'server: {url: "http://127.0.0.1:3001/mcp"}\nauth: {mode: Anonymous}\n';
 const FULL = `${SERVER}storage:
   s3:
     bucket: audit-recordings
@@ -175,11 +175,12 @@ describe('storage', () => {
   it('is described by the JSON Schema as by the recorder', () => {
     const validate = new Ajv2020().compile(configurationJsonSchema());
     const server = { url: 'http://127.0.0.1:3001/mcp' };
+    const auth = { mode: 'Anonymous' };
     const whole = { bucket: 'abc', objectLock: { mode: 'GOVERNANCE', retainFor: '30d' } };
-    expect(validate({ server, storage: { s3: whole } })).toBe(true);
-    expect(validate({ server, storage: { s3: { bucket: 'abc', key: 'x' } } })).toBe(false);
-    expect(validate({ server, storage: {} })).toBe(false);
-    expect(validate({ server, storage: { directory: 'a', s3: whole } })).toBe(false);
+    expect(validate({ server, auth, storage: { s3: whole } })).toBe(true);
+    expect(validate({ server, auth, storage: { s3: { bucket: 'abc', key: 'x' } } })).toBe(false);
+    expect(validate({ server, auth, storage: {} })).toBe(false);
+    expect(validate({ server, auth, storage: { directory: 'a', s3: whole } })).toBe(false);
   });
 });
 
@@ -188,6 +189,7 @@ describe('the flags of a store', () => {
     const { storage, recording } = loadConfiguration({
       flags: {
         upstream: 'http://a',
+        anonymous: true,
         store: 's3://recordings/mcp/',
         s3Endpoint: 'http://127.0.0.1:9000',
         s3Region: 'us-east-1',

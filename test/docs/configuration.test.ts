@@ -11,10 +11,14 @@ const page = await fs.readFile(path.join(import.meta.dirname, '../../docs/config
 
 interface Node {
   properties?: Record<string, Node>;
+  items?: Node;
   default?: unknown;
 }
 
 function leaves(node: Node, at: string[] = []): { key: string; byDefault: unknown }[] {
+  if (node.items?.properties !== undefined) {
+    return leaves(node.items, [...at.slice(0, -1), `${at.at(-1)}[]`]);
+  }
   if (node.properties === undefined) return [{ key: at.join('.'), byDefault: node.default }];
   return Object.entries(node.properties).flatMap(([key, inner]) => leaves(inner, [...at, key]));
 }
@@ -26,7 +30,8 @@ describe('docs/configuration.md', () => {
     const real = leaves(configurationJsonSchema());
     expect(listed.map(({ key }) => key).sort()).toEqual(real.map(({ key }) => key).sort());
     for (const { key, byDefault } of real.filter((leaf) => leaf.byDefault !== undefined)) {
-      expect(listed.find((row) => row.key === key)).toEqual({ key, byDefault: `\`${String(byDefault)}\`` });
+      const text = typeof byDefault === 'string' ? byDefault : JSON.stringify(byDefault);
+      expect(listed.find((row) => row.key === key)).toEqual({ key, byDefault: `\`${text}\`` });
     }
   });
 
@@ -37,7 +42,9 @@ describe('docs/configuration.md', () => {
       const file = path.join(directory, 'recorder.yaml');
       await fs.writeFile(file, yaml);
       const shown = loadConfiguration({ file });
-      const least = loadConfiguration({ flags: { upstream: shown.server.url, store: '/x' } });
+      const least = loadConfiguration({
+        flags: { upstream: shown.server.url, store: '/x', anonymous: true },
+      });
       // What the example repeats are the defaults.
       const { listen, drain, limits, log, status } = least;
       expect(shown).toMatchObject({ listen, drain, limits, log, status });

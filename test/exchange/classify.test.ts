@@ -11,6 +11,7 @@ function classify(
   return classifyRequest({
     method: 'POST',
     contentType: 'application/json',
+    hasBody: true,
     text: CALL,
     ...more,
     headers: { mcpMethod, mcpName },

@@ -32,11 +32,15 @@ function call(operation: string, more: Partial<OperationCall> = {}): OperationCa
     siblings: siblingsOf(operation.split('.', 1)[0] as string),
     sender: 'client',
     rpcId: '7',
+    shownId: more.rpcId ?? '7',
     method: 'tools/call',
     target: 'echo',
+    metadataOnly: false,
+    listsTools: false,
     sessionKey: 's',
     session: { id: 'h:1', how: 'mcp-session-id' },
     principalJson: '{"how":"anonymous"}',
+    principalKey: 'anonymous',
     requestState: null,
     taskId: null,
     ...more,
@@ -76,6 +80,8 @@ describe('an answer', () => {
       cause: null,
       errorCode: null,
       durationUs: 250,
+      metadataOnly: false,
+      listsTools: false,
     });
     expect(operations.settle(answer)).toBeNull();
     expect(operations.open).toBe(0);
@@ -161,7 +167,7 @@ describe('a call goes on', () => {
     answer(operations, 'A', { resultType: 'input_required', requestState: 'opaque' });
     expect(operations.begin(call('B.0', { requestState: 'opaque', sessionKey: 't' }))).toBe('A.0');
     expect(operations.begin(call('C.0', { requestState: 'else' }))).toBe(null);
-    const stranger = call('D.0', { requestState: 'opaque', principalJson: '{"how":"oidc"}' });
+    const stranger = call('D.0', { requestState: 'opaque', principalKey: 'somebody else' });
     expect(operations.begin(stranger)).toBe(null);
   });
 

@@ -96,6 +96,7 @@ export async function openFaultLane(options: FaultLaneOptions): Promise<FaultLan
     name: options.name,
     listen: `127.0.0.1:${port}`,
     server: { url: `${serverLink.origin}/mcp` },
+    auth: { mode: 'Anonymous' },
     storage: options.store.section(storeLink?.origin ?? ''),
     recording: {
       commit: options.commit,

@@ -64,6 +64,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     name: 'kill',
     listen: `127.0.0.1:${port}`,
     server: { url: upstream },
+    auth: { mode: 'Anonymous' },
     storage: { directory: storage },
     recording: { commit: options.commit, spool: { directory: spool } },
     status: { listen: '127.0.0.1:0' },

@@ -51,6 +51,17 @@ describe('the command line', () => {
     expect(code).toBe(2);
   });
 
+  it('refuses rules of the platform team that no recorder takes, with code 2 and the place', async () => {
+    const wrong = path.join(folder, 'wrong.yaml');
+    const rules = [{ name: 'wrong', when: 'mcp.tool ==', action: 'Deny' }];
+    await writeFile(wrong, JSON.stringify({ ...settings, policy: { ...settings.policy, rules } }));
+    const { code, output } = await end(['run', '--settings', wrong]);
+    expect(output).toMatch(
+      /correct the chart's values:\n {2}policy\.rules\[0\]\.when of the chart: line 1, column \d+: /,
+    );
+    expect(code).toBe(2);
+  });
+
   it('refuses to run where no API server is known, with code 2', async () => {
     const nowhere = { KUBECONFIG: '', KUBERNETES_SERVICE_HOST: '' };
     const { code, output } = await end(['run', '--settings', file], nowhere);

@@ -85,9 +85,11 @@ const piece = fc.oneof(
 const body = fc
   .tuple(
     piece,
-    some<Required<Pick<Body, 'withheld' | 'masked' | 'ambiguous' | 'calls'>>>({
+    some<Required<Pick<Body, 'withheld' | 'masked' | 'wire_masked' | 'hidden' | 'ambiguous' | 'calls'>>>({
       withheld: fc.record({ reason: fc.constantFrom('masking_bound', 'not_decodable'), bytes: count }),
       masked: fc.array(fc.record({ rule: text, count }), { maxLength: 2 }),
+      wire_masked: fc.array(fc.record({ rule: text, count }), { maxLength: 2 }),
+      hidden: fc.array(fc.record({ rule: text, names: fc.array(text, { maxLength: 2 }) }), { maxLength: 2 }),
       ambiguous: fc.uniqueArray(fc.constantFrom('duplicate_key', 'case_variant_key', 'nul_in_key')),
       calls: fc.array(call, { maxLength: 3 }),
     }),

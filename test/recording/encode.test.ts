@@ -46,7 +46,10 @@ function fastTail(draft: LineDraft): string | null {
 function readBack(draft: LineDraft): unknown {
   const kept = Object.entries(draft).filter(
     ([name, value]) =>
-      !(['masked', 'ambiguous', 'calls'].includes(name) && (value as unknown[]).length === 0),
+      !(
+        ['masked', 'wire_masked', 'hidden', 'ambiguous', 'calls'].includes(name) &&
+        (value as unknown[]).length === 0
+      ),
   );
   return JSON.parse(
     JSON.stringify(Object.fromEntries(kept), (_, v: unknown) =>

@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import type { IssuerHealth } from '../../sidecar/identity/identity.ts';
 import { createMetrics } from '../../sidecar/metrics.ts';
 
-function setUp() {
+function setUp(issuers: IssuerHealth[] = []) {
   const sources = {
     activeExchanges: () => 7,
     activeStreams: () => 3,
     gate: () => 'Closed' as const,
     storeFailing: () => true,
+    issuers: () => issuers,
+    credentialFailing: () => true,
     spool: () => ({
       watermarks: { appended: 100, synced: 90, acked: 60 },
       bytes: 4096,
@@ -51,6 +54,55 @@ describe('metrics', () => {
       'mcp_recorder_operations_total{method="other",outcome="error"} 1000',
       'mcp_recorder_operations_total{method="other",outcome="unknown"} 1',
     ]);
+  });
+
+  it('count what rules decide, what masking finds and what is withheld', async () => {
+    const { metrics, scrape } = setUp();
+    metrics.decided(null, 'allow');
+    metrics.decided('no-deletes', 'deny');
+    metrics.decided('no-deletes', 'deny');
+    metrics.ruleFailed('no-deletes');
+    metrics.masked('github-token', 3);
+    metrics.withheld('metadata_only');
+    expect(await scrape()).toEqual(
+      expect.arrayContaining([
+        'mcp_recorder_decisions_total{rule="",action="allow"} 1',
+        'mcp_recorder_decisions_total{rule="no-deletes",action="deny"} 2',
+        'mcp_recorder_rule_errors_total{rule="no-deletes"} 1',
+        'mcp_recorder_masked_total{rule="github-token"} 3',
+        'mcp_recorder_withheld_total{reason="metadata_only"} 1',
+      ]),
+    );
+  });
+
+  it('have a bounded number of series however often rules get other names', async () => {
+    const { metrics, scrape } = setUp();
+    for (let n = 0; n < 2_000; n++) metrics.masked(`rule-${n}`, 1);
+    const lines = (await scrape()).filter((line) => line.startsWith('mcp_recorder_masked_total'));
+    expect(lines).toHaveLength(501);
+    expect(lines).toContain('mcp_recorder_masked_total{rule="other"} 1500');
+  });
+
+  it('tell how the issuers that are configured now do, and whether the credential can be had', async () => {
+    const one = { problem: null, sinceMs: 0 };
+    const issuers: IssuerHealth[] = [
+      { issuer: 'https://a', state: 'Stale', keysAgeMs: 1_500, ...one },
+      { issuer: 'https://b', state: 'Unavailable', keysAgeMs: null, ...one },
+    ];
+    const { scrape } = setUp(issuers);
+    const ofIssuers = async () => (await scrape()).filter((line) => line.includes('issuer_')).sort();
+    expect(await ofIssuers()).toEqual([
+      'mcp_recorder_issuer_keys_age_seconds{issuer="https://a"} 1.5',
+      'mcp_recorder_issuer_state{issuer="https://a",state="Ok"} 0',
+      'mcp_recorder_issuer_state{issuer="https://a",state="Stale"} 1',
+      'mcp_recorder_issuer_state{issuer="https://a",state="Unavailable"} 0',
+      'mcp_recorder_issuer_state{issuer="https://b",state="Ok"} 0',
+      'mcp_recorder_issuer_state{issuer="https://b",state="Stale"} 0',
+      'mcp_recorder_issuer_state{issuer="https://b",state="Unavailable"} 1',
+    ]);
+    issuers.splice(0);
+    expect(await ofIssuers()).toEqual([]);
+    expect(await scrape()).toContain('mcp_recorder_credential_failing 1');
   });
 
   it('look up gauges when they are scraped', async () => {

@@ -8,6 +8,8 @@ export function idleMetrics(activeExchanges = 0): Metrics {
     activeStreams: () => 0,
     gate: () => 'Open',
     storeFailing: () => false,
+    issuers: () => [],
+    credentialFailing: () => false,
     spool: () => ({
       watermarks: { appended: 0, synced: 0, acked: 0 },
       bytes: 0,

@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { findGo } from './go.ts';
 
 export interface MinioBinaries {
   minio: string;
@@ -17,7 +18,6 @@ export interface MinioBinaries {
 const MODULE = path.join(import.meta.dirname, 'minio');
 const MODULE_FILES = ['go.mod', 'go.sum', 'admin/main.go'];
 const BUILD_COMMAND = 'npm run minio';
-const GO = ['go', '/usr/local/go/bin/go', '/usr/lib/go/bin/go'];
 const run = promisify(execFile);
 
 function binariesFolder(): string {
@@ -44,17 +44,6 @@ export function requireMinio(): MinioBinaries {
   );
 }
 
-async function findGo(): Promise<string> {
-  for (const go of GO) {
-    const found = await run(go, ['version']).then(
-      () => true,
-      () => false,
-    );
-    if (found) return go;
-  }
-  throw new Error(`Go is not installed (looked for ${GO.join(', ')}): MinIO is built from its Go module`);
-}
-
 /**
  * Builds what is missing. Two builders at once do the work twice and disturb nobody: each renames whole files into place.
  * @param say hears what begins
@@ -63,7 +52,7 @@ export async function buildMinio(say: (text: string) => void): Promise<MinioBina
   const folder = binariesFolder();
   const binaries = paths(folder);
   if (areThere(binaries)) return binaries;
-  const go = await findGo();
+  const go = await findGo('MinIO is built from its Go module');
   fs.mkdirSync(folder, { recursive: true });
   const build = async (target: string, source: string) => {
     if (fs.existsSync(target)) return;

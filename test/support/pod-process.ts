@@ -107,6 +107,7 @@ export async function setUpPod(
       namespace: mounted.namespace,
       listen: '127.0.0.1:0',
       server: { url: `${upstream}/` },
+      auth: { mode: 'Anonymous' },
       storage: store === null ? { directory: path.join(directory, 'store') } : { s3: s3Section(store) },
       recording: { spool: { directory: path.join(directory, 'spool') } },
       status: { listen: '127.0.0.1:0', tls: true, operatorCa: authority.pem },

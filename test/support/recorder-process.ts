@@ -42,7 +42,7 @@ export interface RecorderOptions {
   spool?: string;
   /** Default: any free port. A restarted recorder is given the port of the one before. */
   port?: number;
-  /** More of the YAML configuration, as text without indentation before top-level keys. */
+  /** More of the YAML configuration, as text without indentation before top-level keys. Without `auth` nobody is identified. */
   configuration?: string;
 }
 
@@ -61,8 +61,9 @@ export async function startRecorderProcess(options: RecorderOptions): Promise<Re
     '--listen': `127.0.0.1:${options.port ?? 0}`,
     '--config': file,
   };
+  const anonymous = /^auth:/m.test(options.configuration ?? '') ? [] : ['--anonymous'];
   const process = await startProcess({
-    args: [...SHIPPED_FLAGS, CLI, 'record', ...Object.entries(flags).flat()],
+    args: [...SHIPPED_FLAGS, CLI, 'record', ...Object.entries(flags).flat(), ...anonymous],
     ready: /http:\/\/127\.0\.0\.1:\d+/,
   });
   // It prints its own address first and that of its status port later, among others.

@@ -14,9 +14,18 @@ import { type DrainReport, type Recorder, startRecorder } from '@mcp-recorder/si
 import { loadConfiguration } from '@mcp-recorder/sidecar/config/load';
 import type { Configuration } from '@mcp-recorder/sidecar/config/schema';
 import { pino } from 'pino';
+import type { Policy } from '../../sidecar/policy.ts';
+import type { HoldBounds } from '../../sidecar/proxy/hold.ts';
 import { type Callback, nodeSpoolFiles, type SpoolFiles } from '../../sidecar/spool/files.ts';
 
+/** The sections of a configuration that say who may call and what becomes of it. */
+export type AccessSections = Partial<Pick<Configuration, 'labels' | 'auth' | 'rules' | 'masking'>> & {
+  server?: Partial<Pick<Configuration['server'], 'credential' | 'callerToken'>>;
+};
+
 export interface TestRecorder {
+  /** What it was started with. */
+  configuration: Configuration;
   port: number;
   origin: string;
   statusOrigin: string;
@@ -36,7 +45,16 @@ export interface TestRecorderOptions {
   maxRequestBytes?: number;
   drainTimeoutMs?: number;
   directory?: string;
+  /** As they stand in the configuration, with the defaults filled in. */
+  rules?: Configuration['rules'];
   recording?: Partial<Pick<Configuration['recording'], 'commit' | 'onFailure' | 'maxUploadLagMs'>>;
+  /** Default: nobody is identified, there are no rules, and nothing is masked. */
+  access?: AccessSections;
+  /** What decides about requests; without it everybody may call. */
+  policy?: Policy;
+  hold?: HoldBounds;
+  /** Of what requests and held answers may take together. */
+  memoryBytes?: number;
   /** What the recorder stores to, given the directory store. */
   wrapStore?: (real: ObjectStore) => ObjectStore;
 }
@@ -51,17 +69,25 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
       spool: path.join(directory, 'spool'),
       listen: '127.0.0.1:0',
       name: 'test',
+      anonymous: true,
     },
   });
   configuration.status.listen = { host: '127.0.0.1', port: 0 };
+  if (options.memoryBytes !== undefined) configuration.limits.memoryBytes = options.memoryBytes;
   if (options.maxRequestBytes !== undefined)
     configuration.recording.maxRequestBytes = options.maxRequestBytes;
   configuration.drain.timeoutMs = options.drainTimeoutMs ?? 2_000;
   Object.assign(configuration.recording, options.recording);
+  configuration.rules = options.rules ?? [];
+  const { server, ...sections } = options.access ?? {};
+  Object.assign(configuration, sections);
+  Object.assign(configuration.server, server);
   const store = createDirectoryStore(path.join(directory, 'store'));
   const recorder = await startRecorder(configuration, {
     log: pino({ level: 'silent' }),
     ...(options.files === undefined ? {} : { files: options.files }),
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
+    ...(options.hold === undefined ? {} : { hold: options.hold }),
     ...(options.wrapStore === undefined ? {} : { store: options.wrapStore(store) }),
   });
 
@@ -77,6 +103,7 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
   }
 
   return {
+    configuration,
     port: recorder.listenAddress.port,
     origin: `http://127.0.0.1:${recorder.listenAddress.port}`,
     statusOrigin: `http://127.0.0.1:${recorder.statusAddress.port}`,

@@ -21,7 +21,7 @@ async function begin(recording: TestRecorderOptions['recording'] = {}): Promise<
 afterEach(() => scene[Symbol.asyncDispose]());
 
 /** Changes the recorder's section `recording`, as an operator whose key is `ed25519:K` does it; the answer is the new digest. */
-function change(recording: Partial<Configuration['recording']>): string {
+async function change(recording: Partial<Configuration['recording']>): Promise<string> {
   const { server, recorder } = scene;
   const wanted = loadConfiguration({
     flags: {
@@ -30,11 +30,12 @@ function change(recording: Partial<Configuration['recording']>): string {
       spool: `${recorder.directory}/spool`,
       listen: '127.0.0.1:0',
       name: 'test',
+      anonymous: true,
     },
   });
   const digest = `sha256:${(changes += 1)}`;
   const all = { maxUploadLagMs: 30_000, ...recording };
-  recorder.recorder.reconfigure(
+  await recorder.recorder.reconfigure(
     { ...wanted, recording: { ...wanted.recording, ...all }, log: { level: 'silent' as never }, digest },
     'ed25519:K',
   );
@@ -62,10 +63,10 @@ describe('the recording of a changed configuration', () => {
     await begin();
     expect(await scene.answeredCall()).toContain('200');
     const before = (await scene.status()).configuration;
-    change({ maxRequestBytes: 1_000 });
+    await change({ maxRequestBytes: 1_000 });
     scene.recorder.recorder.refuseConfiguration('sha256:bad', null);
     // So that what was said so far is sealed.
-    change({ maxUploadLagMs: 1_000 });
+    await change({ maxUploadLagMs: 1_000 });
     await eventually(
       async () => (await scene.recorder.lines()).filter(({ type }) => type === 'seal').length === 1,
       { withinMs: 5_000 },
@@ -85,9 +86,9 @@ describe('the recording of a changed configuration', () => {
   it('says nothing when it is the same', async () => {
     await begin();
     await scene.answeredCall();
-    change({});
+    await change({});
     changes = 0;
-    change({});
+    await change({});
     const lines = await scene.recorder.finish();
     expect(lines.filter(({ type }) => type === 'config')).toHaveLength(1);
   });
@@ -101,7 +102,7 @@ describe('another limit for requests', () => {
     await early.send(post(body).slice(0, -1_500));
     // Its head has been read by the time that another request is answered.
     expect(await scene.answeredCall()).toContain('200');
-    change({ maxRequestBytes: 1_000 });
+    await change({ maxRequestBytes: 1_000 });
     const late = await scene.connect();
     await late.send(post(body));
     expect((await late.message()).startLine).toContain('413');
@@ -110,7 +111,7 @@ describe('another limit for requests', () => {
     await upstream.message();
     await upstream.send(OK);
     expect((await early.message()).startLine).toContain('200');
-    change({ maxRequestBytes: 4_000 });
+    await change({ maxRequestBytes: 4_000 });
     const again = await scene.connect();
     await again.send(post(body));
     await scene.server.accept();
@@ -123,7 +124,7 @@ describe('another answer to failure', () => {
     scene.held.failSyncs('EIO');
     await scene.refusedCall();
     await scene.gate('Closed');
-    change({ onFailure: 'Open' });
+    await change({ onFailure: 'Open' });
     expect(await scene.answeredCall()).toContain('200');
     expect((await scene.gate('FailOpen')).gate.unrecorded_exchanges).toBe(1);
     scene.held.failSyncs(null);
@@ -139,7 +140,7 @@ describe('another answer to failure', () => {
     expect(await scene.answeredCall()).toContain('200');
     await scene.gate('FailOpen');
     const { client } = await callUnderWay();
-    change({ onFailure: 'Closed' });
+    await change({ onFailure: 'Closed' });
     await client.end();
     expect((await scene.refusedCall()).startLine).toContain('503');
     expect((await scene.status()).gate).toMatchObject({ state: 'Closed', unrecorded_exchanges: 2 });
@@ -158,7 +159,7 @@ describe('another answer to failure', () => {
     await client.send(POST);
     await scene.gate('Degraded');
     expect(scene.server.connections).toHaveLength(0);
-    change({ onFailure: 'Open', commit: 'ObjectStorage' });
+    await change({ onFailure: 'Open', commit: 'ObjectStorage' });
     const upstream = await scene.server.accept();
     await upstream.message();
     await upstream.send(OK);
@@ -183,9 +184,9 @@ describe('another bound for uploads', () => {
         everyMs: 50,
       },
     );
-    change({ maxUploadLagMs: 1_000 });
+    await change({ maxUploadLagMs: 1_000 });
     expect((await scene.status()).gate).toMatchObject({ state: 'Closed', reason: 'store_unreachable' });
-    change({ maxUploadLagMs: 60_000 });
+    await change({ maxUploadLagMs: 60_000 });
     expect((await scene.status()).gate.state).toBe('Degraded');
     expect(await scene.answeredCall()).toContain('200');
   });
@@ -195,7 +196,7 @@ describe('another bound for uploads', () => {
     await scene.answeredCall();
     // Older than the bound that comes, and not sealed yet.
     await eventually(async () => Number((await scene.status()).store['lag_ms']) > 2_000, { withinMs: 5_000 });
-    change({ maxUploadLagMs: 1_000 });
+    await change({ maxUploadLagMs: 1_000 });
     const states = new Set<string>();
     await eventually(
       async () => {

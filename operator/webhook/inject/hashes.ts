@@ -6,6 +6,7 @@
 import type { RecordedMCPServer } from '../../api/recorded-mcp-server.ts';
 import { digestOf } from '../../desired/canonical-json.ts';
 import type { Settings } from '../../settings.ts';
+import { credentialKeys } from './server-credential.ts';
 
 /** Raised when this version makes another pod of the same resource and settings; recorded pods are then outdated, and stay. */
 const SHAPE = 1;
@@ -22,7 +23,8 @@ export function injectionHashes(resource: RecordedMCPServer, settings: Settings)
   const { cluster, sidecar, stores } = settings;
   return {
     resource: digestOf({
-      server,
+      server: { container: server.container, port: server.port },
+      ...(server.credential === undefined ? {} : { credential: credentialKeys(resource) }),
       storage,
       mode: traffic.mode,
       relocate: traffic.relocate,

@@ -15,6 +15,7 @@ import type {
 import type { RecordedMCPServer } from '../../api/recorded-mcp-server.ts';
 import { LINK_AUDIENCE, ownedName, PATHS, VOLUMES } from '../../naming.ts';
 import type { Settings } from '../../settings.ts';
+import { credentialVolume } from './server-credential.ts';
 
 const MEBI = 2 ** 20;
 /** Spool cap to volume limit. */
@@ -67,6 +68,11 @@ export function volumesOf(
       secret: { secretName: secret, optional: true, defaultMode: MODE },
     });
     mounts.push({ name: VOLUMES.credentials, mountPath: PATHS.credentials, readOnly: true });
+  }
+  const credential = credentialVolume(resource, MODE);
+  if (credential !== null) {
+    volumes.push(credential.volume);
+    mounts.push(credential.mount);
   }
   return { volumes, mounts };
 }

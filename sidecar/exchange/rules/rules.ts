@@ -46,6 +46,8 @@ export interface Rules {
   ambiguity(text: string | null): string | null;
   /** Some rule hides tools. */
   readonly hidesTools: boolean;
+  /** Some rule lets only metadata be recorded. */
+  readonly metadataOnly: boolean;
   /** The rule that hides this tool from this caller, or null. */
   hides(request: RuleRequest, tool: string): string | null;
 }

@@ -19,7 +19,12 @@ export function recordedServer(namespace: string, name: string, app: string, spe
     apiVersion: 'mcp-recorder.dev/v1alpha1',
     kind: 'RecordedMCPServer',
     metadata: { name, namespace },
-    spec: { selector: { matchLabels: { app } }, storage: { store: 'default' }, ...spec },
+    spec: {
+      selector: { matchLabels: { app } },
+      storage: { store: 'default' },
+      auth: { mode: 'Anonymous' },
+      ...spec,
+    },
   };
 }
 

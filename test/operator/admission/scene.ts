@@ -101,7 +101,11 @@ export const resource = (
   name: string,
   selector: object,
   { namespace = 'tools', ...rest }: { namespace?: string; metadata?: object } = {},
-) => object(RESOURCES, namespace, name, { spec: { selector, storage: { store: 'default' } }, ...rest });
+) =>
+  object(RESOURCES, namespace, name, {
+    spec: { selector, storage: { store: 'default' }, auth: { mode: 'Anonymous' } },
+    ...rest,
+  });
 
 /** What a policy said to an attempt, after the policy's name; null when it was let pass. */
 export async function refusal(attempt: Promise<unknown>): Promise<string | null> {

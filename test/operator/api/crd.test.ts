@@ -9,13 +9,28 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import type { RecordedMCPServer } from '../../../operator/api/recorded-mcp-server.ts';
+import { accessConfiguration } from '../../../operator/desired/access-configuration.ts';
+import { accessInForce } from '../../../operator/desired/access-floors.ts';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import { KubeError } from '../../../operator/kube/kube-error.ts';
 import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
 import { configurationSchema } from '../../../sidecar/config/schema.ts';
 import { type ControlPlane, startControlPlane } from '../../support/control-plane.ts';
 import { rigProgram } from '../../support/rig-programs.ts';
-import { type Fields, LEAST, recording, s3, WRONG } from './wrong-fields.ts';
+import { settings } from '../webhook/scene.ts';
+import {
+  auth,
+  credential,
+  type Fields,
+  issuer,
+  LEAST,
+  mask,
+  recording,
+  rule,
+  s3,
+  WRONG,
+} from './wrong-fields.ts';
 
 const CRD = path.join(import.meta.dirname, '../../../crds/recordedmcpservers.yaml');
 const RESOURCES: Resource<KubeObject & { spec: Record<string, unknown> }> = {
@@ -135,6 +150,7 @@ describe('the least resource', () => {
   it('gets the defaults', async () => {
     expect((await create(LEAST)).spec).toEqual({
       ...LEAST,
+      auth: { mode: 'Anonymous', clockSkew: '60s', maxKeyAge: '1h' },
       server: {},
       traffic: { mode: 'Service' },
       adoption: 'Rolling',
@@ -161,6 +177,33 @@ describe('the least resource', () => {
     const lag = { spec: { recording: { maxUploadLag: '1m' } } };
     const changed = await api.patch(RESOURCES, { namespace: 'tools', name: metadata.name }, lag);
     expect(changed.spec['selector']).toEqual(spec['selector']);
+  });
+});
+
+describe('rules', () => {
+  it('stand in the order of the newest apply, whose first match decides', async () => {
+    const named = (name: string) => rule({ name }).rules[0];
+    const server = (...names: string[]) =>
+      ({
+        apiVersion: 'mcp-recorder.dev/v1alpha1',
+        kind: 'RecordedMCPServer',
+        metadata: { name: 'ordered', namespace: 'tools' },
+        spec: { ...LEAST, rules: names.map(named) },
+      }) as KubeObject;
+    const orders = [
+      ['a', 'b', 'c'],
+      ['c', 'a', 'b'],
+      ['b', 'x', 'c'],
+    ];
+    for (const names of orders) {
+      const { spec } = await api.apply(RESOURCES, server(...names));
+      expect((spec['rules'] as { name: string }[]).map(({ name }) => name)).toEqual(names);
+    }
+  });
+
+  it('have names of their own', async () => {
+    const twice = { rules: [...rule({}).rules, ...rule({ action: 'Deny' }).rules] };
+    await expect(create({ ...LEAST, ...twice })).rejects.toThrow('Duplicate value');
   });
 });
 
@@ -271,6 +314,108 @@ describe('what the API server accepts', () => {
     },
   };
 
+  /** Of access: as the resource has it, and where the recorder has it. */
+  const ACCESS: Record<string, { put(value: string): Fields; near: string[]; like: fc.Arbitrary<string> }> = {
+    resource: {
+      put: (resource) => auth({ resource }),
+      near: ['https://mcp.example.com/github', 'http://everything.tools/mcp', 'http://[::1]:8080/mcp'],
+      like: text(/^https?:\/\/[a-z0-9.x-]{1,6}(:\d{1,3})?(\/[a-z%20]{0,4})?$/),
+    },
+    allowedOrigins: {
+      put: (origin) => auth({ allowedOrigins: [origin] }),
+      near: [
+        'https://a.b',
+        'http://localhost:6274',
+        'http://10.0.0.1:80',
+        'http://a:443',
+        'https://a:80',
+        'vscode-file://vscode-app',
+        'http://a:65535',
+      ],
+      like: text(/^https?:\/\/[a-z0-9.x-]{1,6}(:\d{1,5})?$/),
+    },
+    clockSkew: {
+      put: (clockSkew) => auth({ clockSkew }),
+      near: ['0s', '5m', '300s', '300000ms', '1m1ms'],
+      like: text(/^(\d{1,2}m)?(\d{1,3}s)?(\d{1,6}ms)?$/),
+    },
+    maxKeyAge: {
+      put: (maxKeyAge) => auth({ maxKeyAge }),
+      near: ['1m', '60s', '24h', '59999ms', '1h1m1s1ms'],
+      like: text(/^(\d{1,2}h)?(\d{1,3}m)?(\d{1,6}s)?$/),
+    },
+    issuer: {
+      put: (url) => issuer({ issuer: url }),
+      near: [
+        'https://idp.example.com/realms/a',
+        'http://localhost:9000',
+        'http://127.0.0.1',
+        'http://[::1]:1',
+      ],
+      like: text(/^https:\/\/[a-z0-9.x-]{1,6}(:\d{1,3})?(\/[a-z%20]{0,4})?$/),
+    },
+    scopes: {
+      put: (scope) => auth({ scopes: [scope] }),
+      near: ['mcp:use', '!', '~', '[', ']'],
+      like: text(/^[ -~]{1,3}$/),
+    },
+    groupsClaim: {
+      put: (groupsClaim) => issuer({ groupsClaim }),
+      near: ['groups', 'a.b', '/a~1b', '/~0', '/', ' '],
+      like: text(/^[a.~/01]{1,4}$/),
+    },
+    ruleName: {
+      put: (name) => rule({ name }),
+      near: ['a', 'a-b', '0', 'a'.repeat(63)],
+      like: text(/^[a-z0-9-]{1,4}$/),
+    },
+    message: {
+      put: (message) => rule({ message }),
+      near: ['x', 'ü'.repeat(500), '\u2028', '"'],
+      like: text(/^[ -~\u0080-\u00a0]{1,4}$/),
+    },
+    paths: {
+      put: (path) => mask({ name: 'x', paths: [path] }),
+      near: ['$', '$.a', "$['a']", '$..b'],
+      like: text(/^[$.a[\]']{1,4}$/),
+    },
+    detectors: {
+      put: (one) => mask({ detectors: [one] }),
+      near: ['all', 'aws'],
+      like: text(/^[a-z0-9-]{1,4}$/),
+    },
+    keys: {
+      put: (key) => mask({ name: 'x', keys: [key] }),
+      near: ['password', ' '],
+      like: text(/^[ -~]{1,4}$/),
+    },
+    header: {
+      put: (name) => credential({ header: { name, secretKeyRef: { name: 'a', key: 'b' } } }),
+      near: ['X-Api-Key', 'authorization', "!#$%&'*+.^_`|~", 'tee', 'hosts', 'content'],
+      like: text(/^[a-zA-Z!(-]{1,4}$/),
+    },
+  };
+
+  it.each(Object.keys(ACCESS))('as %s the recorder accepts too', async (field) => {
+    const { put, near, like } = ACCESS[field] as (typeof ACCESS)[string];
+    let accepted = 0;
+    for (const value of [...near, ...fc.sample(like, { numRuns: 60, seed: 1 })]) {
+      const spec = { ...LEAST, ...put(value) };
+      if ((await faultsOf(create(spec))).length > 0) continue;
+      accepted += 1;
+      const of = { metadata: { name: 'x', namespace: 'tools' }, spec: { server: {}, ...spec } };
+      const resource = of as unknown as RecordedMCPServer;
+      const { server, ...who } = accessConfiguration(resource, accessInForce(resource, settings), null);
+      const checked = configurationSchema.safeParse({
+        ...who,
+        server: { ...server, url: 'http://127.0.0.1:8080/mcp' },
+        storage: { directory: '/recordings' },
+      });
+      expect(checked.error?.issues ?? [], JSON.stringify(value)).toEqual([]);
+    }
+    expect(accepted).toBeGreaterThan(1);
+  });
+
   it.each(Object.keys(VALUES))('as %s the recorder accepts too', async (field) => {
     const { put, near, like } = VALUES[field] as (typeof VALUES)[string];
     const accepted: string[] = [];
@@ -282,6 +427,7 @@ describe('what the API server accepts', () => {
       const own = 's3' in (storage as object) ? storage : { directory: '/recordings' };
       const checked = configurationSchema.safeParse({
         server: { url: 'http://127.0.0.1:8080/mcp' },
+        auth: { mode: 'Anonymous' },
         storage: own,
         recording: given,
       });

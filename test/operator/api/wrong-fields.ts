@@ -5,7 +5,11 @@
 
 export type Fields = Record<string, unknown>;
 
-export const LEAST = { selector: { matchLabels: { app: 'server' } }, storage: { store: 'default' } };
+export const LEAST = {
+  selector: { matchLabels: { app: 'server' } },
+  storage: { store: 'default' },
+  auth: { mode: 'Anonymous' },
+};
 export const s3 = (fields: Fields) => ({ storage: { s3: { bucket: 'recordings', ...fields } } });
 const selector = (fields: Fields) => ({ selector: fields });
 const expression = (fields: Fields) =>
@@ -15,6 +19,30 @@ const relocate = (fields: Fields) =>
   traffic({ mode: 'Relocate', relocate: { port: 1, args: ['--port=1'], ...fields } });
 export const recording = (fields: Fields) => ({ recording: fields });
 const client = (fields: Fields) => traffic({ clients: [fields] });
+/** Who may call, by an issuer; fields are put over the issuer. */
+export const auth = (fields: Fields) => ({
+  auth: {
+    resource: 'https://mcp.example.com/github',
+    oidc: [{ issuer: 'https://idp.example.com' }],
+    ...fields,
+  },
+});
+export const issuer = (fields: Fields) => auth({ oidc: [{ issuer: 'https://idp.example.com', ...fields }] });
+export const rule = (fields: Fields) => ({
+  rules: [{ name: 'no-deletes', when: 'mcp.tool == "delete"', action: 'Deny', ...fields }],
+});
+export const mask = (fields: Fields) => ({ masking: { rules: [fields] } });
+export const credential = (fields: Fields) => ({ server: { credential: fields } });
+const SECRET = { name: 'server', key: 'token' };
+const clientCredentials = (fields: Fields) =>
+  credential({
+    clientCredentials: {
+      issuer: 'https://idp.example.com',
+      clientIdSecretKeyRef: SECRET,
+      clientSecretSecretKeyRef: SECRET,
+      ...fields,
+    },
+  });
 
 /** What is put over the least resource, where the fault is told, and in which words. */
 export const WRONG: [change: Fields, field: string, message: string][] = [
@@ -218,6 +246,135 @@ export const WRONG: [change: Fields, field: string, message: string][] = [
     client({ podSelector: { matchExpressions: [{ key: 'a', operator: 'In' }] } }),
     'spec.traffic.clients[0].podSelector.matchExpressions[0]',
     'In and NotIn need values; Exists and DoesNotExist take none',
+  ],
+  [
+    { auth: undefined },
+    'spec.auth',
+    'must say who may call: oidc or kubernetes; where nobody is to be identified, mode Anonymous must be written',
+  ],
+  [
+    { auth: { resource: 'https://mcp.example.com' } },
+    'spec.auth',
+    'needs oidc or kubernetes, which issue the tokens; where nobody is to be identified, mode Anonymous must be written',
+  ],
+  [
+    auth({ mode: 'Anonymous' }),
+    'spec.auth',
+    'looks at no token in mode Anonymous: leave out oidc, kubernetes and scopes, or choose Enforce or Observe',
+  ],
+  [
+    auth({ kubernetes: {}, scopes: ['mcp:use'] }),
+    'spec.auth.scopes',
+    'must be left out beside kubernetes, whose tokens have none; give them to each of oidc',
+  ],
+  [
+    auth({ resource: undefined }),
+    'spec.auth.resource',
+    'must be given in mode Enforce: the URL that clients use, which tokens must be for',
+  ],
+  [
+    auth({ mode: 'Observe', resource: undefined }),
+    'spec.auth',
+    'needs resource, or audiences at each issuer: a token must be for this server',
+  ],
+  ...['mcp.example.com', 'https://mcp.example.com/#x', 'https://me@mcp.example.com', 'ftp://mcp'].map(
+    (resource): [Fields, string, string] => [
+      auth({ resource }),
+      'spec.auth.resource',
+      'must be a URL such as https://mcp.example.com/github, without user name, query and fragment',
+    ],
+  ),
+  [
+    auth({ scopes: ['a b'] }),
+    'spec.auth.scopes[0]',
+    'must be a scope: printable ASCII without space, quotation mark and backslash',
+  ],
+  ...['app.example.com', 'https://app.example.com/', 'https://App.example.com', 'https://a:443', '*'].map(
+    (origin): [Fields, string, string] => [
+      auth({ allowedOrigins: [origin] }),
+      'spec.auth.allowedOrigins[0]',
+      'must be an origin as browsers send it, such as https://app.example.com',
+    ],
+  ),
+  [auth({ clockSkew: '6m' }), 'spec.auth.clockSkew', 'must be a duration such as 60s, at most 5m'],
+  [
+    auth({ maxKeyAge: '59s' }),
+    'spec.auth.maxKeyAge',
+    'must be a duration such as 1h, at least 1m and at most 24h',
+  ],
+  ...['http://idp.example.com', 'idp', 'https://idp.example.com?x'].map((url): [Fields, string, string] => [
+    issuer({ issuer: url }),
+    'spec.auth.oidc[0].issuer',
+    'must be a URL such as https://idp.example.com, without user name, query and fragment; http only on loopback',
+  ]),
+  ...['', 'a..b', '/a~2'].map((groupsClaim): [Fields, string, string] => [
+    issuer({ groupsClaim }),
+    'spec.auth.oidc[0].groupsClaim',
+    'must be a claim: names with dots between such as realm_access.roles, or a JSON Pointer such as /https:~1~1example.com~1groups',
+  ]),
+  [rule({ name: 'No deletes' }), 'spec.rules[0].name', "must be a name such as no-deletes: a-z, 0-9 and '-'"],
+  [
+    rule({ name: 'platform-x' }),
+    'spec.rules[0].name',
+    'must not begin with platform-, as the rules of the platform team do',
+  ],
+  [rule({ message: 'a\nb' }), 'spec.rules[0].message', 'must be one line of text'],
+  ...[{ message: 'x' }, { hideTools: true }].map((fields): [Fields, string, string] => [
+    rule({ action: 'MetadataOnly', ...fields }),
+    'spec.rules[0]',
+    'takes message and hideTools only with action Deny',
+  ]),
+  ...[{}, { keys: ['a'], pattern: 'b' }].map((fields): [Fields, string, string] => [
+    mask({ name: 'x', ...fields }),
+    'spec.masking.rules[0]',
+    'must have exactly one of detectors, keys, paths and pattern',
+  ]),
+  ...[{ keys: ['a'] }, { name: 'x', detectors: ['all'] }].map((fields): [Fields, string, string] => [
+    mask(fields),
+    'spec.masking.rules[0]',
+    'must have a name, which is shown in place of what is found; detectors have names of their own',
+  ]),
+  [
+    mask({ detectors: ['All of them'] }),
+    'spec.masking.rules[0].detectors[0]',
+    'must be the name of a detector, or all',
+  ],
+  [
+    mask({ name: 'x', paths: ['params.a'] }),
+    'spec.masking.rules[0].paths[0]',
+    'must be a JSON path that begins with $, such as $.params.arguments.ssn',
+  ],
+  ...[{}, { bearer: { secretKeyRef: SECRET }, header: { name: 'x', secretKeyRef: SECRET } }].map(
+    (fields): [Fields, string, string] => [
+      credential(fields),
+      'spec.server.credential',
+      'must be exactly one of header, bearer, basic and clientCredentials',
+    ],
+  ),
+  [
+    credential({ header: { name: 'X Key', secretKeyRef: SECRET } }),
+    'spec.server.credential.header.name',
+    'must be the name of a header, such as X-Api-Key',
+  ],
+  ...['Host', 'content-type', 'Mcp-Session-Id'].map((name): [Fields, string, string] => [
+    credential({ header: { name, secretKeyRef: SECRET } }),
+    'spec.server.credential.header.name',
+    'must not be a header that says how a message is read, such as Host, Content-Type or Mcp-Session-Id',
+  ]),
+  [
+    credential({ bearer: { secretKeyRef: { ...SECRET, key: 'a/b' } } }),
+    'spec.server.credential.bearer.secretKeyRef.key',
+    "must be a key of a Secret: letters, digits, '-', '_' and '.'",
+  ],
+  [
+    clientCredentials({ tokenEndpoint: 'https://idp.example.com/token' }),
+    'spec.server.credential.clientCredentials',
+    'must be exactly one of issuer (its metadata name the token endpoint) and tokenEndpoint',
+  ],
+  [
+    clientCredentials({ scope: 'a\tb' }),
+    'spec.server.credential.clientCredentials.scope',
+    'must be scopes in printable ASCII, with spaces between',
   ],
   ...['30', 'soon', '999ms', '-1s', '1m1h', ''].map((maxUploadLag): [Fields, string, string] => [
     recording({ maxUploadLag }),

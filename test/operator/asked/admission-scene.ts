@@ -7,9 +7,11 @@ import path from 'node:path';
 import type { Pod } from 'kubernetes-types/core/v1';
 import { pino } from 'pino';
 import type { RecordedMCPServer } from '../../../operator/api/recorded-mcp-server.ts';
+import { resourceWebhook } from '../../../operator/desired/resource-webhook.ts';
 import { webhookConfigurations } from '../../../operator/desired/webhook-configurations.ts';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import type { KubeObject, Resource } from '../../../operator/kube/resource.ts';
+import { VALIDATING_WEBHOOKS } from '../../../operator/reconcile/kinds.ts';
 import { createAuthority, issueCertificate } from '../../../operator/webhook/issue-certificate.ts';
 import type { Answer, Verdict } from '../../../operator/webhook/admission.ts';
 import { judgePod, type JudgeParts } from '../../../operator/webhook/judge.ts';
@@ -118,12 +120,18 @@ export async function startAdmission(): Promise<AdmissionScene> {
   async function register(): Promise<void> {
     const resources = await api.list(RESOURCES);
     const { name, uid = '' } = role.metadata;
-    for (const object of webhookConfigurations(resources, settings, authority.certificate, { name, uid })) {
+    const { certificate: authorities } = authority;
+    const asked = [
+      ...webhookConfigurations(resources, settings, authorities, { name, uid }),
+      resourceWebhook(settings, authorities, { name, uid }),
+    ];
+    for (const object of asked) {
       for (const { clientConfig } of object.webhooks ?? []) {
         clientConfig.url = `https://localhost:${server?.port}${clientConfig.service?.path}`;
         delete clientConfig.service;
       }
-      await api.apply(CONFIGURATIONS, object as KubeObject);
+      const isChecking = object.kind === 'ValidatingWebhookConfiguration';
+      await api.apply(isChecking ? VALIDATING_WEBHOOKS : CONFIGURATIONS, object as KubeObject);
     }
   }
 

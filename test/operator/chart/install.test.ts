@@ -32,7 +32,7 @@ const RESOURCES = kind('mcp-recorder.dev', 'recordedmcpservers', 'RecordedMCPSer
 const PODS = kind('', 'pods', 'Pod', true);
 const NAMESPACES = kind('', 'namespaces', 'Namespace', false);
 
-/** `verb group/resource[/subresource] [name] [in namespace]`; group `core` is the empty one. */
+/** `verb group/resource[/subresource] [name] [in namespace]`; group `core` is the empty one. Or `verb /path`. */
 interface Right {
   verb: string;
   group: string;
@@ -56,6 +56,10 @@ const ALWAYS = [
   `patch ${ADMISSION}/mutatingwebhookconfigurations mcp-recorder-pods-0`,
   `patch ${ADMISSION}/mutatingwebhookconfigurations mcp-recorder-pods-19`,
   `delete ${ADMISSION}/mutatingwebhookconfigurations mcp-recorder-services`,
+  `create ${ADMISSION}/validatingwebhookconfigurations mcp-recorder-resources`,
+  `patch ${ADMISSION}/validatingwebhookconfigurations mcp-recorder-resources`,
+  `delete ${ADMISSION}/validatingwebhookconfigurations mcp-recorder-resources`,
+  `watch ${ADMISSION}/validatingwebhookconfigurations`,
   `list ${ADMISSION}/mutatingwebhookconfigurations`,
   `patch ${ADMISSION}/validatingadmissionpolicies mcp-recorder-injected`,
   `delete ${ADMISSION}/validatingadmissionpolicybindings mcp-recorder-connect`,
@@ -63,6 +67,8 @@ const ALWAYS = [
   'get apiextensions.k8s.io/customresourcedefinitions recordedmcpservers.mcp-recorder.dev',
   'watch apiextensions.k8s.io/customresourcedefinitions recordedmcpservers.mcp-recorder.dev',
   'create authentication.k8s.io/tokenreviews',
+  'get /.well-known/openid-configuration',
+  'get /openid/v1/jwks',
   // The API server wants these of who makes a policy with resources as parameters.
   'get mcp-recorder.dev/recordedmcpservers',
   'list mcp-recorder.dev/recordedmcpservers',
@@ -122,9 +128,12 @@ const NEVER = [
   'bypass mcp-recorder.dev/recordedmcpservers github in tools',
   `patch ${ADMISSION}/mutatingwebhookconfigurations istio-sidecar-injector`,
   `delete ${ADMISSION}/validatingadmissionpolicies other`,
+  `patch ${ADMISSION}/validatingwebhookconfigurations other`,
   'patch rbac.authorization.k8s.io/clusterroles mcp-recorder',
   'create core/serviceaccounts/token mcp-recorder in tools',
   'get core/nodes x',
+  'get /metrics',
+  'get /logs',
 ];
 
 describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
@@ -172,13 +181,16 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
     });
 
   async function may(text: string, user = OPERATOR, groups: string[] = []): Promise<boolean> {
-    const { verb, group, resource, subresource, name, namespace } = parseRight(text);
-    const resourceAttributes = { verb, group, resource, subresource, name, namespace };
+    const [, verbOfPath, path] = /^(\w+) (\/\S+)$/.exec(text) ?? [];
+    const what =
+      path === undefined
+        ? { resourceAttributes: parseRight(text) }
+        : { nonResourceAttributes: { verb: verbOfPath, path } };
     const review = await admin.create(REVIEWS, {
       apiVersion: 'authorization.k8s.io/v1',
       kind: 'SubjectAccessReview',
       metadata: {},
-      spec: { user, groups, resourceAttributes },
+      spec: { user, groups, ...what },
     } as unknown as KubeObject);
     return review.status?.allowed === true;
   }
@@ -203,7 +215,7 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
     const demo = path.join(root, 'demo/kubernetes');
     const values: object = parse(await fs.readFile(path.join(demo, 'values.yaml'), 'utf8'));
     await run('upgrade', values);
-    for (const file of ['minio.yaml', 'server.yaml', 'recorded.yaml']) {
+    for (const file of ['minio.yaml', 'server.yaml', 'recorded.yaml', 'identity.yaml']) {
       const content = await fs.readFile(path.join(demo, file), 'utf8');
       expect(await apply(content, ['--server-side']), file).not.toMatch(/rror|arning/);
     }
@@ -290,7 +302,11 @@ describe.runIf(HELM_IS_HERE)('the chart, installed', () => {
   });
 
   it('leaves nothing in the cluster but the CRD and the resources, and finds both when it comes back', async () => {
-    const spec = { selector: { matchLabels: { app: 'x' } }, storage: { store: 'default' } };
+    const spec = {
+      selector: { matchLabels: { app: 'x' } },
+      storage: { store: 'default' },
+      auth: { mode: 'Anonymous' },
+    };
     const metadata = { name: 'github', namespace: 'tools' };
     await admin.create(RESOURCES, {
       apiVersion: 'mcp-recorder.dev/v1alpha1',

@@ -50,6 +50,25 @@ const FULL = {
     allowFailOpen: true,
     maxUploadLag: '2m',
     minimumCommit: 'ObjectStorage',
+    allowWithholding: false,
+    auth: { requireIdentity: true, allowedIssuers: ['https://idp.example.com', 'kubernetes'] },
+    rules: [
+      {
+        name: 'no-deletes',
+        when: 'mcp.tool == "delete" && !("admins" in principal.groups)',
+        action: 'Deny',
+        message: 'Deleting is for admins',
+        hideTools: true,
+      },
+    ],
+    masking: {
+      base64: true,
+      rules: [
+        { on: 'Both', detectors: ['all'] },
+        { name: 'ssn', on: 'Record', paths: ['$.params.arguments.ssn'] },
+        { name: 'employee', on: 'Wire', pattern: 'E[0-9]{6}' },
+      ],
+    },
   },
   restrictConnect: true,
   sidecar: {

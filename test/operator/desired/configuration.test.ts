@@ -10,6 +10,7 @@ import { sidecarConfiguration } from '../../../operator/desired/sidecar-configur
 import type { Settings } from '../../../operator/settings.ts';
 import {
   AUTHORITY,
+  CLUSTER_ISSUER,
   conditionIn,
   enforcedWorld,
   resource,
@@ -22,7 +23,7 @@ import {
 const PORTS = { original: 8080, server: 8080, recorder: 9080, status: 9081 };
 
 function filesOf(of: RecordedMCPServer, as: Settings = settings, ports = PORTS): Record<string, string> {
-  const made = sidecarConfiguration(of, as, ports, AUTHORITY);
+  const made = sidecarConfiguration(of, as, ports, AUTHORITY, CLUSTER_ISSUER);
   if (!made.ok) throw new Error(made.refusal.cause);
   return made.files;
 }
@@ -49,6 +50,7 @@ describe('the configuration of recorders', () => {
       cluster: 'test',
       listen: { host: '::', port: 9080 },
       server: { url: 'http://127.0.0.1:8080/' },
+      auth: { mode: 'Anonymous' },
       status: { listen: { host: '::', port: 9081 }, tls: { operatorCa: AUTHORITY } },
       drain: { timeoutMs: 15_000 },
       storage: { kind: 's3', s3: { bucket: 'recordings' } },
@@ -150,7 +152,7 @@ describe('the configuration of recorders', () => {
 
   it('is not made of what a recorder would refuse, and the status says which field that is', () => {
     const asked = resource('github', { recording: { spool: { sizeLimit: '16Mi' } } });
-    const made = sidecarConfiguration(asked, settings, PORTS, AUTHORITY);
+    const made = sidecarConfiguration(asked, settings, PORTS, AUTHORITY, CLUSTER_ISSUER);
     expect(made).toMatchObject({ ok: false, refusal: { reason: 'ConfigurationInvalid' } });
     expect(made.ok ? '' : made.refusal.cause).toContain(
       'recording.spool.sizeLimit: found "16Mi"; needs at least 64Mi',

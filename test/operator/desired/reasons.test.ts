@@ -32,6 +32,39 @@ const recording = resource('github').spec.recording;
 const server = { port: 8080, listens: 'any' as const, foreignConnections: [] };
 const policies = { ...settings, policy: { ...settings.policy, minimumCommit: 'ObjectStorage' as const } };
 
+const enforce = {
+  mode: 'Enforce' as const,
+  resource: 'https://mcp.example.com/github',
+  oidc: [{ issuer: 'https://idp.example.com' }],
+};
+const denies = { name: 'no-deletes', when: 'mcp.tool == "delete"', action: 'Deny' as const };
+const bearer = { credential: { bearer: { secretKeyRef: { name: 'server', key: 'token' } } } };
+
+/** The platform team asks for more than it did. */
+function floor(policy: Partial<typeof settings.policy>, given: Parameters<typeof resource>[1] = {}): Row {
+  const stricter = { ...settings, policy: { ...settings.policy, ...policy } };
+  return ['Ready', 'False', () => ({ ...enforcedWorld(given), settings: stricter })];
+}
+
+/** Recorders of a resource like this one say more of themselves than that they record. */
+function says(
+  condition: ConditionType,
+  status: 'True' | 'False',
+  given: Parameters<typeof resource>[1],
+  more: object,
+): Row {
+  return [
+    condition,
+    status,
+    () => heard(enforcedWorld(given), { status: { ...gated('Open', null, null), ...more } }),
+  ];
+}
+
+function issuer(state: 'Ok' | 'Stale' | 'Unavailable') {
+  const { since, problem } = { since: '2026-11-26T11:00:00.123Z', problem: 'connection refused' };
+  return { auth: { issuers: [{ issuer: 'https://idp.example.com', state, problem, since }] } };
+}
+
 /** Recorders whose gate says this. */
 function gate(condition: ConditionType, reason: string, status: 'False' | 'Unknown' = 'False'): Row {
   return [
@@ -100,6 +133,23 @@ const ROWS: Record<Reason, Row> = {
     () => wanting(enforcedWorld(), { recording: { ...recording, maxUploadLag: '6m' } }),
   ],
   CommitTooWeak: ['Ready', 'False', () => ({ ...enforcedWorld(), settings: policies })],
+  IdentityRequired: floor({ auth: { requireIdentity: true, allowedIssuers: [] } }),
+  IssuerNotAllowed: floor(
+    { auth: { requireIdentity: false, allowedIssuers: ['https://other.example.com'] } },
+    { auth: enforce },
+  ),
+  WithholdingNotAllowed: floor(
+    { allowWithholding: false },
+    { rules: [{ ...denies, action: 'MetadataOnly' as const }] },
+  ),
+  ClusterKeysUnknown: [
+    'Ready',
+    'False',
+    () => ({
+      ...bareWorld({ auth: { ...enforce, kubernetes: {} } }),
+      clusterIssuer: { known: null, problem: 'forbidden' },
+    }),
+  ],
   OtherPortReserved: [
     'Ready',
     'False',
@@ -265,6 +315,40 @@ const ROWS: Record<Reason, Row> = {
   SpoolFailed: gate('Recording', 'spool_failed'),
   SpoolStalled: gate('Recording', 'spool_stalled'),
   SpoolDamaged: gate('Recording', 'spool_damaged'),
+  IdentityHealthy: says('IdentityHealthy', 'True', { auth: enforce }, issuer('Ok')),
+  NobodyIdentified: ['IdentityHealthy', 'True', enforcedWorld],
+  IssuerUnavailable: says('IdentityHealthy', 'False', { auth: enforce }, issuer('Unavailable')),
+  IssuerStale: says('IdentityHealthy', 'False', { auth: enforce }, issuer('Stale')),
+  ClusterKeysStale: [
+    'IdentityHealthy',
+    'False',
+    () => {
+      const observed = enforcedWorld({ auth: { ...enforce, kubernetes: {} } });
+      return { ...observed, clusterIssuer: { ...observed.clusterIssuer, problem: 'forbidden' } };
+    },
+  ],
+  RulesHealthy: ['RulesHealthy', 'True', () => enforcedWorld({ rules: [denies] })],
+  NoRules: ['RulesHealthy', 'True', enforcedWorld],
+  RulesFailing: says(
+    'RulesHealthy',
+    'False',
+    { rules: [denies] },
+    {
+      rules: {
+        errors: [
+          { rule: 'no-deletes', count: 3, last_at: '2026-11-26T11:59:00Z', problem: 'no such key: x' },
+        ],
+      },
+    },
+  ),
+  CredentialHealthy: says('CredentialHealthy', 'True', { server: bearer }, { credential: { problem: null } }),
+  NoCredential: ['CredentialHealthy', 'True', enforcedWorld],
+  CredentialUnavailable: says(
+    'CredentialHealthy',
+    'False',
+    { server: bearer },
+    { credential: { problem: '/etc/mcp-recorder/server-credential/token is not there' } },
+  ),
   NotBlocked: ['RolloutBlocked', 'False', enforcedWorld],
   PausedDeployment: blocked({ rolls: 'paused' }),
   OnDeleteStrategy: blocked({ kind: 'StatefulSet', rolls: 'onDelete' }),

@@ -35,6 +35,12 @@ Zg2R92srcUr6KjVF0mRbxM0Gku0=
 -----END CERTIFICATE-----
 `;
 
+/** The API server's issuer, with the public key of RFC 8037 A.2. */
+export const CLUSTER_ISSUER = {
+  issuer: 'https://kubernetes.default.svc.cluster.local',
+  keys: [{ kty: 'OKP', crv: 'Ed25519', kid: 'a', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }],
+};
+
 /** Always the same, so that signatures are. */
 export const signingKey = createPrivateKey({
   key: Buffer.concat([
@@ -202,9 +208,9 @@ export function answer(digest: string, changes: Partial<LinkAnswer> = {}): LinkA
 const OPEN: LinkAnswer['status']['gate'] = { state: 'Open', reason: null, message: null, hint: null };
 
 export function gated(
-  state: 'Degraded' | 'Closed' | 'FailOpen',
-  reason: string,
-  message: string,
+  state: LinkAnswer['status']['gate']['state'],
+  reason: string | null,
+  message: string | null,
 ): LinkAnswer['status'] {
   return {
     gate: { state, reason, message, hint: 'A hint.' },
@@ -235,6 +241,7 @@ export function world(of: RecordedMCPServer, changes: Partial<Observed> = {}): O
     admissionReady: true,
     refusals: new Map(),
     memory: null,
+    clusterIssuer: { known: CLUSTER_ISSUER, problem: null },
     linkAuthority: AUTHORITY,
     sessionKey: injection(of).sessionKey,
     sign,

@@ -58,9 +58,9 @@ it('says which part of an answer is not a recorder of its version', async () => 
   expect(await why()).toMatch(/not as a recorder/);
 });
 
-it('reads no more than 64 KiB', async () => {
-  sidecar.answer({ ...healthyLink(), more: 'x'.repeat(70_000) });
-  expect(await why()).toContain('larger than 65536 bytes');
+it('reads no more than 256 KiB', async () => {
+  sidecar.answer({ ...healthyLink(), more: 'x'.repeat(270_000) });
+  expect(await why()).toContain('larger than 262144 bytes');
 });
 
 it('waits for a silent recorder, and for one that stops in its answer, no longer than it was told', async () => {

@@ -21,7 +21,8 @@ export function createServer(
   name: string,
   spec: object = {},
 ): Promise<Stored<RecordedMCPServer>> {
-  const whole = { selector: { matchLabels: { app: name } }, storage: { store: 'default' }, ...spec };
+  const least = { storage: { store: 'default' }, auth: { mode: 'Anonymous' } };
+  const whole = { selector: { matchLabels: { app: name } }, ...least, ...spec };
   const object = {
     apiVersion: 'mcp-recorder.dev/v1alpha1',
     kind: 'RecordedMCPServer',

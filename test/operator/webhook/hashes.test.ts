@@ -20,6 +20,10 @@ describe('the digest over the resource', () => {
     ['the mode', { traffic: { mode: 'Relocate', relocate: { port: 18_080, args: ['x'] } } }],
     ['the commit', { recording: { commit: 'ObjectStorage' } }],
     ['the spool', { recording: { spool: { sizeLimit: '1Gi' } } }],
+    [
+      'the Secret of the server',
+      { server: { credential: { bearer: { secretKeyRef: { name: 'server', key: 'token' } } } } },
+    ],
   ])('changes with %s', (_, given) => {
     expect(ofResource(given).resource).not.toBe(base.resource);
   });
@@ -31,8 +35,35 @@ describe('the digest over the resource', () => {
     ],
     ['who may connect', { traffic: { clients: [], otherPorts: [{ port: 9100, protocol: 'TCP' }] } }],
     ['the adoption', { adoption: 'Immediate' }],
+    [
+      'who may call, what they may do and what is masked',
+      {
+        auth: { mode: 'Observe', resource: 'https://a.example.com', kubernetes: {} },
+        rules: [{ name: 'a', when: 'true', action: 'Deny' }],
+        masking: { rules: [{ on: 'Record', detectors: ['all'] }] },
+        server: { callerToken: 'Forward' },
+      },
+    ],
   ])('stays with %s', (_, given) => {
     expect(ofResource(given)).toEqual(base);
+  });
+
+  it('changes with the kind of the credential, and not with what its recorder reads again', () => {
+    const given = (fields: object) =>
+      ofResource({
+        server: {
+          credential: {
+            clientCredentials: {
+              clientIdSecretKeyRef: { name: 'server', key: 'id' },
+              clientSecretSecretKeyRef: { name: 'server', key: 'secret' },
+              ...fields,
+            },
+          },
+        },
+      }).resource;
+    const issuer = 'https://idp.example.com';
+    expect(given({ issuer, scope: 'a' })).toBe(given({ issuer, scope: 'b' }));
+    expect(given({ issuer })).not.toBe(given({ issuer, clientIdSecretKeyRef: { name: 'other', key: 'id' } }));
   });
 
   it('does not know in what order keys are written, and is today what it was', () => {

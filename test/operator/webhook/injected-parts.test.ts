@@ -61,6 +61,41 @@ describe('the identity of the pod', () => {
   });
 });
 
+describe('the credential of the server', () => {
+  const basic = {
+    usernameSecretKeyRef: { name: 'user', key: 'name' },
+    passwordSecretKeyRef: { name: 'login', key: 'password' },
+  };
+  const of = resource('github-mcp', { server: { credential: { basic } } });
+  const name = 'mcp-recorder-server-credential';
+
+  it('comes to the recorder alone, key by key, readable by its user, and may be missing at the start', () => {
+    const { pod } = injected(podFrom('deployment'), injection(of));
+    expect(pod.spec?.volumes?.find((volume) => volume.name === name)).toEqual({
+      name,
+      projected: {
+        defaultMode: 0o644,
+        sources: [
+          { secret: { name: 'user', optional: true, items: [{ key: 'name', path: 'username' }] } },
+          { secret: { name: 'login', optional: true, items: [{ key: 'password', path: 'password' }] } },
+        ],
+      },
+    });
+    expect(sidecarOf(pod).volumeMounts).toContainEqual({
+      name,
+      mountPath: '/etc/mcp-recorder/server-credential',
+      readOnly: true,
+    });
+    expect(serverOf(pod).volumeMounts?.map((mount) => mount.name) ?? []).not.toContain(name);
+    expect(strip(pod)).toEqual(podFrom('deployment'));
+  });
+
+  it('is not there without one', () => {
+    const { pod } = injected(podFrom('deployment'), injection(resource('github-mcp')));
+    expect(pod.spec?.volumes?.map((volume) => volume.name)).not.toContain(name);
+  });
+});
+
 describe('the storage of the recorder', () => {
   it.each([
     ['512Mi', '640Mi', '704Mi'],

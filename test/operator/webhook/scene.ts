@@ -6,7 +6,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Container, Pod } from 'kubernetes-types/core/v1';
 import { parse } from 'yaml';
-import type { RecordedMCPServer, RecordedMCPServerSpec } from '../../../operator/api/recorded-mcp-server.ts';
+import type {
+  AccessRule,
+  RecordedMCPServer,
+  RecordedMCPServerSpec,
+} from '../../../operator/api/recorded-mcp-server.ts';
 import type { Settings } from '../../../operator/settings.ts';
 import { inject } from '../../../operator/webhook/inject/inject.ts';
 import type { Injection } from '../../../operator/webhook/inject/injection.ts';
@@ -32,7 +36,16 @@ export const settings: Settings = {
     default: { s3: { bucket: 'recordings', credentialsSecret: 'recorder-s3' } },
     identity: { s3: { bucket: 'recordings', region: 'eu-central-1' } },
   },
-  policy: { allowInlineStorage: false, allowFailOpen: false, maxUploadLag: '5m', minimumCommit: 'Spool' },
+  policy: {
+    allowInlineStorage: false,
+    allowFailOpen: false,
+    maxUploadLag: '5m',
+    minimumCommit: 'Spool',
+    allowWithholding: true,
+    auth: { requireIdentity: false, allowedIssuers: [] },
+    rules: [],
+    masking: { base64: false, rules: [] },
+  },
   monitoring: null,
   restrictConnect: false,
   webhook: { service: 'mcp-recorder-webhook', port: 9443 },
@@ -61,6 +74,9 @@ export function resource(
       selector: { matchLabels: { app: name }, ...given.selector },
       server: { ...given.server },
       storage: given.storage ?? { store: 'default' },
+      auth: { mode: 'Anonymous', clockSkew: '60s', maxKeyAge: '1h', ...given.auth },
+      ...(given.rules === undefined ? {} : { rules: given.rules as AccessRule[] }),
+      ...(given.masking === undefined ? {} : { masking: { base64: false, ...given.masking } }),
       traffic: { mode: 'Service', ...given.traffic },
       adoption: (given.adoption as 'Rolling' | undefined) ?? 'Rolling',
       recording: {

@@ -6,7 +6,7 @@ import { decide } from '../../../../operator/desired/decide.ts';
 import type { Memory, Observed } from '../../../../operator/desired/observed.ts';
 import type { Plan } from '../../../../operator/desired/plan.ts';
 import { injection } from '../../webhook/scene.ts';
-import { AUTHORITY, settings, sign } from '../world.ts';
+import { AUTHORITY, CLUSTER_ISSUER, settings, sign } from '../world.ts';
 import type { Cluster } from './cluster.ts';
 
 /** Admission counts as ready so long after it was changed (ms). */
@@ -55,6 +55,7 @@ export function createOperator(cluster: Cluster, isLate: () => boolean = () => f
         state.admission.on === wanted && state.nowMs - state.admission.sinceMs >= ADMISSION_SURE_MS,
       refusals: new Map<string, string>(),
       memory,
+      clusterIssuer: { known: CLUSTER_ISSUER, problem: null },
       linkAuthority: AUTHORITY,
       sessionKey: injection(resource).sessionKey,
       sign,

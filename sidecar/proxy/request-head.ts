@@ -1,0 +1,46 @@
+/**
+ * Owns what the head of a request says by itself: what it forbids, the values of its headers, the sessions that it names.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { RefusalReason } from '../exchange/refusals.ts';
+import { sessionIdsOf } from '../exchange/target.ts';
+import { headerOf } from './headers.ts';
+
+/** What the headers alone forbid. */
+export function refusedByHeaders(
+  request: IncomingMessage,
+): { reason: RefusalReason; message: string } | null {
+  const { method, rawHeaders } = request;
+  if (method === 'TRACE' || method === 'CONNECT') {
+    return { reason: 'method_not_allowed', message: `${method} can't be recorded and is not passed on` };
+  }
+  let hosts = 0;
+  let sessionIds = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+    else if (name.length === 14 && name.toLowerCase() === 'mcp-session-id') sessionIds++;
+  }
+  if (sessionIds > 1) {
+    return { reason: 'malformed_http', message: 'the request has more than one Mcp-Session-Id header' };
+  }
+  // RFC 9112 3.2: the server might take another one of them than the recorder.
+  if (hosts > 1) return { reason: 'malformed_http', message: 'the request has more than one Host header' };
+  if (hosts === 0 && request.httpVersion === '1.1') {
+    return { reason: 'malformed_http', message: 'the request has no Host header' };
+  }
+  return null;
+}
+
+/** Every value of the header, as one list (RFC 9110 5.3): a server may read another of them than the first. */
+export function wholeHeader(request: IncomingMessage, name: string): string | null {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(', ') : (value ?? null);
+}
+
+/** Every session id in header and query: the server may go by any of them. */
+export function sessionIdsOfRequest(request: IncomingMessage): readonly string[] {
+  const inHeader = headerOf(request.rawHeaders, 'mcp-session-id');
+  const inQuery = sessionIdsOf(request.url as string);
+  return inHeader === null ? inQuery : [inHeader, ...inQuery];
+}
