@@ -47,8 +47,9 @@ export function maskBody(masker: Masker, decoded: Buffer, text: string | null): 
   }
   const found = masker.bytes(decoded);
   if (found === null) return NOTHING;
-  const { bytes, masked, exceeded } = found;
-  return exceeded ? TOO_MUCH : { found: 'something', bytes, text: null, masked };
+  return found.exceeded
+    ? TOO_MUCH
+    : { found: 'something', text: null, bytes: found.bytes, masked: found.masked };
 }
 
 function maskText(
