@@ -71,17 +71,26 @@ function policyTestCommand(): Command {
   });
 }
 
-interface Trial {
+export interface Trial {
   policy: TriedPolicy;
   check: PolicyCheck;
   store: ObjectStore;
   between: TimeRange;
+  /** How many exchanges are named for each rule. */
   examples: number;
   /** Told of each exchange that something is to be said of, when it has been read. */
   each: (findings: ExchangeFindings) => void;
 }
 
-async function tryPolicy({ policy, check, store, between, examples, each }: Trial): Promise<PolicySums> {
+/** Tries a policy on a store. @throws StoreError when it can't be read */
+export async function tryPolicy({
+  policy,
+  check,
+  store,
+  between,
+  examples,
+  each,
+}: Trial): Promise<PolicySums> {
   const sums = createSums(policy, examples);
   const progress = createProgress();
   const running = new Map<string, { findings: ExchangeFindings; request: CheckedRequest }>();

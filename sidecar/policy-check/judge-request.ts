@@ -121,9 +121,10 @@ function readRequest(line: RequestLine, body: RecordedBody): Read | null {
   }
   const decoded = body.bytes === null ? null : decodeBodyText(body.bytes);
   const text = decoded?.ok === true ? decoded.text : null;
+  const type = line.http.headers.find(({ name }) => name === 'content-type')?.value ?? null;
   const classification = classifyRequest({
     method: line.http.method ?? '',
-    contentType: line.http.headers.find(({ name }) => name === 'content-type')?.value ?? null,
+    contentType: body.bytes === null ? null : type,
     hasBody: body.bytes !== null && body.bytes.length > 0,
     text,
     headers: { mcpMethod: null, mcpName: null },

@@ -3,7 +3,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { LineDraft } from '@mcp-recorder/recording/format/line';
+import { ALL_TIME } from '@mcp-recorder/recording/read/time-range';
+import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
+import { loadPolicyCheck } from '@mcp-recorder/sidecar/config/policy-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { ExchangeFindings, PolicySums } from '../../cli/policy-findings.ts';
+import { tryPolicy } from '../../cli/policy-test.ts';
 import { type FixtureServer, startFixtureServer } from '../support/fixture-server.ts';
 import { startTestRecorder } from '../support/recorder.ts';
 import { run } from './command.ts';
@@ -62,14 +67,26 @@ async function tried(directory: string, policy: string, ...more: string[]): Prom
   };
 }
 
-/** What is said in all of the outcomes of a rule. */
-async function outcomesOf(directory: string, when: string): Promise<unknown> {
+/** As the command does it, in this process. */
+async function inProcess(
+  directory: string,
+  policy: string,
+): Promise<{ sums: PolicySums; found: ExchangeFindings[] }> {
   const file = path.join(directory, 'policy.yaml');
-  await fs.writeFile(file, rule(when));
-  const { code, stdout } = await run('policy', 'test', '--config', file, '--recording', directory, '--json');
-  expect(code).toBe(0);
-  return (JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { outcomes: unknown }).outcomes;
+  await fs.writeFile(file, policy);
+  const found: ExchangeFindings[] = [];
+  const trial = {
+    ...loadPolicyCheck(file),
+    store: createDirectoryStore(directory),
+    between: ALL_TIME,
+    examples: 3,
+    each: (findings: ExchangeFindings) => void found.push(findings),
+  };
+  return { sums: await tryPolicy(trial), found };
 }
+
+const outcomesOf = async (directory: string, when: string): Promise<PolicySums['outcomes']> =>
+  (await inProcess(directory, rule(when))).sums.outcomes;
 
 const rule = (when: string, more = 'action: Deny') => `rules: [{name: no-deletes, when: '${when}', ${more}}]`;
 
@@ -283,6 +300,90 @@ masking: {rules: [{name: hunters, pattern: 'hunter[0-9](-hunter[0-9])*'}]}
       exchanges.map(({ messages }) => (messages as { action: string }[]).map(({ action }) => action)),
     ).toContainEqual(['allow', 'deny']);
     expect(text).toContain('no-images hides in 1 list of tools: test_image_content');
+  });
+
+  it('decides as the recorder decided that had these rules in force', async () => {
+    const directory = await fs.mkdtemp(path.join(os.tmpdir(), 'policy-test-'));
+    const rules = `
+rules:
+  - {name: still, when: 'mcp.method == "prompts/get" && principal.how == "anonymous"', action: MetadataOnly}
+  - {name: no-images, when: 'mcp.tool == "test_image_content" || mcp.method == "tools/list"', action: Deny}
+  - {name: no-prod, when: 'has(mcp.arguments.repo) && mcp.arguments.repo == "prod"', action: Deny}
+  - {name: quiet, when: 'mcp.target.startsWith("test_") && size(mcp.arguments) > 1', action: MetadataOnly}
+  - {name: fails, when: 'mcp.kind == "notification" && mcp.arguments.nothing == 1', action: Deny}
+  - {name: no-end, when: 'http.method == "DELETE" && http.path.startsWith("/mcp")', action: Deny}
+  - {name: no-answers, when: 'mcp.kind == "response" && http.headers["user-agent"] == "answers"', action: Deny}
+`;
+    const file = path.join(directory, 'rules.yaml');
+    await fs.writeFile(file, rules);
+    await using recorder = await startTestRecorder({
+      upstream: fixture.url,
+      directory,
+      rules: loadPolicyCheck(file).policy.rules,
+    });
+    const call = (name: string, given?: object) => ({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name, arguments: given },
+    });
+    const bodies: unknown[] = [
+      ...['test_simple_text', 'test_image_content', 'other'].flatMap((name) =>
+        [undefined, {}, { repo: 'prod' }, { repo: 'dev' }, { repo: 'dev', a: 1 }].map((given) =>
+          call(name, given),
+        ),
+      ),
+      { jsonrpc: '2.0', id: 2, method: 'tools/list' },
+      {
+        jsonrpc: '2.0',
+        id: 'p',
+        method: 'prompts/get',
+        params: { name: 'test_x', arguments: { a: '1', b: '2' } },
+      },
+      { jsonrpc: '2.0', method: 'notifications/initialized' },
+      { jsonrpc: '2.0', id: 3, result: {} },
+      [call('other'), { jsonrpc: '2.0', id: 4, method: 'ping' }],
+      [call('other'), call('test_image_content')],
+      [],
+      'text',
+    ];
+    const send = (method: string, agent: string, body: string | null) =>
+      fetch(`${recorder.origin}/mcp?a=b`, {
+        method,
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          'user-agent': agent,
+        },
+        body,
+      }).then((response) => response.arrayBuffer());
+    for (const body of bodies) await send('POST', 'calls', JSON.stringify(body));
+    await send('POST', 'answers', JSON.stringify({ jsonrpc: '2.0', id: 3, result: {} }));
+    await send('DELETE', 'calls', null);
+    const lines = await recorder.finish();
+
+    const { sums, found } = await inProcess(path.join(directory, 'store'), rules);
+    const requests = lines.filter((line) => line.type === 'request');
+    expect(sums.exchanges).toBe(requests.length);
+    expect(sums.outcomes).toMatchObject({ refused: 0 });
+    const seen = new Set<string>();
+    for (const request of requests) {
+      const verdict = found.find(({ exchange }) => exchange === request.exchange)?.verdict;
+      const end = lines.find((line) => line.type === 'end' && line.exchange === request.exchange);
+      const denied = end?.type === 'end' && end.ended.how === 'denied';
+      const outcome = verdict?.outcome ?? 'allowed';
+      seen.add(outcome);
+      // Only where the body was withheld by a rule can it not be told.
+      if (outcome === 'undecidable') expect(request.withheld?.reason).toBe('metadata_only');
+      else expect([request.body, outcome === 'denied']).toEqual([request.body, denied]);
+      for (const { action, rule: by, recorded: then } of verdict?.messages ?? []) {
+        if (then !== null && action !== 'undecidable') expect(then).toEqual({ action, rule: by });
+      }
+    }
+    expect(seen).toEqual(new Set(['allowed', 'denied', 'metadata_only', 'undecidable']));
+    // What it leaves of a body in the record is too little for the rule before it.
+    expect(sums.rules.filter(({ messages }) => messages === 0).map(({ name }) => name)).toEqual(['quiet']);
+    expect(sums.rules.find(({ name }) => name === 'fails')).toMatchObject({ errors: 1 });
   });
 
   it('takes only exchanges that began in the time that is asked for', async () => {
