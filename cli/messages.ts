@@ -27,9 +27,14 @@ export function joinBody(pieces: readonly BodyPiece[], kind: 'body' | 'event'): 
     Buffer.from(body ?? '', body_encoding === 'base64' ? 'base64' : 'utf8'),
   );
   const text = Buffer.concat(bytes).toString('utf8');
-  if (kind === 'event') return parseMessages(text.replace(/(\r\n|\r|\n)data:? ?/g, '\n'));
+  if (kind === 'event') return parseMessages(eventData(text));
   const whole = parseMessages(text);
   return whole.length > 0 ? whole : text.split('\n').flatMap(parseMessages);
+}
+
+/** The data of an event (HTML, 9.2.6) from its body: the first line stands bare there, the following ones with their `data:`. */
+export function eventData(text: string): string {
+  return text.replace(/(\r\n|\r|\n)data:? ?/g, '\n');
 }
 
 /**

@@ -4,6 +4,7 @@
 import { Command } from 'commander';
 import { bucketPolicyCommand } from './bucket-policy.ts';
 import packageFile from './package.json' with { type: 'json' };
+import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
 import { sessionsCommand } from './sessions.ts';
 import { showCommand } from './show.ts';
@@ -22,11 +23,13 @@ export function createProgram(): Command {
     showCommand(),
     verifyCommand(),
     verifyProofCommand(),
+    policyCommand(),
     bucketPolicyCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
-  for (const command of [program, ...program.commands]) {
+  const all = [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)];
+  for (const command of all) {
     // Help must read the same on every terminal: it is part of the documentation.
     command.exitOverride().configureOutput({ getOutHelpWidth: () => 100, getErrHelpWidth: () => 100 });
   }

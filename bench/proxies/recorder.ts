@@ -18,11 +18,10 @@ const configuration = loadConfiguration({
   ...(isFile ? { file: recording } : {}),
   flags: {
     upstream: `${upstream}/mcp`,
-    ...(isFile ? {} : { store: path.join(directory, 'store') }),
+    ...(isFile ? {} : { anonymous: true, store: path.join(directory, 'store') }),
     spool: path.join(directory, 'spool'),
     name: 'bench',
     listen: '127.0.0.1:0',
-    anonymous: true,
   },
 });
 const parts: RecorderParts = recording === 'off' ? { spool: createForgetfulSpool() } : {};

@@ -15,7 +15,7 @@ import { describeIssues } from './problems.ts';
 import { type CheckedFile, type Configuration, configurationSchema, type Storage } from './schema.ts';
 
 /** The file's content, and the way back from a key to its line. */
-interface ParsedFile {
+export interface ParsedFile {
   content: unknown;
   lineOf(path: KeyPath): number | null;
 }
@@ -203,7 +203,7 @@ function digestOf(effective: Omit<Configuration, 'digest'>): string {
   return `sha256:${createHash('sha256').update(canonical).digest('hex')}`;
 }
 
-function readFile(file: string): string {
+export function readFile(file: string): string {
   try {
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
@@ -212,7 +212,7 @@ function readFile(file: string): string {
   }
 }
 
-function parseFile(file: string, text: string): ParsedFile {
+export function parseFile(file: string, text: string): ParsedFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {

@@ -31,7 +31,7 @@ export function judge(
   request: RuleRequest,
   classification: Passed,
   text: string | null,
-  metrics: ProxyMetrics,
+  metrics: Pick<ProxyMetrics, 'decided' | 'ruleFailed'>,
 ): Judgement {
   const { messages, batch, ambiguous, readable } = classification;
   if (!readable) return refuse('unreadable_body', 'the body is not JSON in UTF-8');

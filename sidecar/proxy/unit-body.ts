@@ -53,6 +53,8 @@ export class UnitBody implements ResponseBody {
   #givenBytes = 0;
   /** A piece of the unit was given out that is not its last. */
   #begun = false;
+  /** Pieces of the unit of the piece that is recorded now were recorded before. */
+  #goesOn = false;
   /** The bound of the unit is passed: it flows. */
   #passed = false;
   /** Nothing that comes is a whole unit: the body broke off, or is only a part of one. */
@@ -242,6 +244,7 @@ export class UnitBody implements ResponseBody {
   /** Whether the piece is a whole unit; follows the units. */
   #isWhole(last: boolean): boolean {
     const whole = last && !this.#begun && !this.#cutOff;
+    this.#goesOn = this.#begun;
     this.#begun = !last;
     if (last) this.#passed = false;
     return whole;
@@ -338,10 +341,13 @@ export class UnitBody implements ResponseBody {
 
   /** Why nothing is shown of a unit in pieces; null when it is. */
   #reasonOfPiece(): 'metadata_only' | 'masking_bound' | null {
-    const { metadataOnly, mayWithhold, withholds } = this.#exchange;
-    if (metadataOnly) return 'metadata_only';
-    if (this.#treatment.record !== null || this.#endpointAwaited) return 'masking_bound';
-    return mayWithhold || withholds ? 'metadata_only' : null;
+    const { metadataOnly, mayWithhold, withholds, context } = this.#exchange;
+    let reason: 'metadata_only' | 'masking_bound' | null = null;
+    if (metadataOnly) reason = 'metadata_only';
+    else if (this.#treatment.record !== null || this.#endpointAwaited) reason = 'masking_bound';
+    else if (mayWithhold || withholds) reason = 'metadata_only';
+    if (reason !== null && !this.#goesOn) context.metrics.withheld(reason);
+    return reason;
   }
 
   #passesInPieces(): boolean {

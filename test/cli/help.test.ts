@@ -2,7 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from './command.ts';
-import { CALL, exchangeOf, recordIn } from './recorded.ts';
+import { ADA, CALL, EVENTS, exchangeOf, recordIn } from './recorded.ts';
 
 const page = await fs.readFile(path.join(import.meta.dirname, '../../docs/cli.md'), 'utf8');
 const { stdout: overview } = await run('--help');
@@ -18,13 +18,19 @@ describe('docs/cli.md', () => {
     },
   );
 
-  it('names six commands', () => {
+  it('has the help of mcp-recorder policy test as it is', async () => {
+    const { stdout } = await run('policy', 'test', '--help');
+    expect(page).toContain(`<!-- help: policy test -->\n\`\`\`\n${stdout}\`\`\`\n`);
+  });
+
+  it('names seven commands', () => {
     expect(commands).toEqual([
       'record',
       'sessions',
       'show',
       'verify',
       'verify-proof',
+      'policy',
       'bucket-policy',
       'help',
     ]);
@@ -40,6 +46,24 @@ describe('docs/cli.md', () => {
     try {
       const { stdout } = await run('show', recorded.directory, '--last');
       expect(page).toContain(`\`\`\`\n${stdout}\`\`\`\n`);
+    } finally {
+      await recorded.remove();
+    }
+  });
+
+  it('shows a trial of rules and masks as the command does', async () => {
+    const [policy = ''] = /(?<=```yaml\n)rules:\n[^`]*/.exec(page) ?? [];
+    const principal = { ...ADA, groups: ['dev'] };
+    const recorded = await recordIn([
+      exchangeOf({ exchange: CALL, principal, tool: 'delete_repo', answer: 'gone' }),
+      exchangeOf({ exchange: EVENTS, params: { arguments: { password: 'hello' } }, answer: 'Echo: E123456' }),
+    ]);
+    try {
+      const file = path.join(recorded.directory, 'policy.yaml');
+      await fs.writeFile(file, policy);
+      const { stdout } = await run('policy', 'test', '--config', file, '--recording', recorded.directory);
+      const shown = stdout.replaceAll(`${recorded.directory}/`, '').replaceAll(recorded.directory, './recordings');
+      expect(page).toContain(`\`\`\`\n${shown}\`\`\`\n`);
     } finally {
       await recorded.remove();
     }

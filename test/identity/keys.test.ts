@@ -57,7 +57,10 @@ describe('the keys of an issuer', () => {
       expect(await outcomeOf(trusting, token)).toBe('pass');
       using doubting = openScene([issuerOf(idp.issuer)]);
       expect(await outcomeOf(doubting, token)).toBe(UNAVAILABLE);
-      expect(doubting.identity.issuers[0]?.problem).toMatch(/certificate/);
+      expect(doubting.identity.issuers[0]?.problem).toMatch(/CERT|VERIFY/);
+      idp.fail('metadata', { json: { issuer: idp.issuer, jwks_uri: 'http://127.0.0.1:1234/keys' } });
+      using led = openScene([issuerOf(idp.issuer, { ca })]);
+      expect(await problemOf(led)).toBe('its jwks_uri http://127.0.0.1:1234/keys is not https');
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -212,20 +215,38 @@ describe('a flood of tokens with unknown keys', () => {
   });
 });
 
-describe.concurrent('an answer that is no good', () => {
+describe('a crowd of tokens that wait for keys', () => {
+  it('does not keep out a token whose key is there', async () => {
+    await using idp = await startLasting();
+    using scene = openScene([issuerOf(idp.issuer)]);
+    const token = await idp.sign({ aud });
+    expect(await outcomeOf(scene, await idp.sign({ aud, jti: 'first' }))).toBe('pass');
+    idp.fail('keys', 'hang');
+    const strange = await Promise.all(
+      Array.from({ length: 1_024 }, (_, i) => idp.sign({ aud }, { header: { kid: `k-${i}` } })),
+    );
+    const outcomes = Promise.all(strange.map((other) => outcomeOf(scene, other)));
+    await idp.keysFetched(2);
+    expect(await outcomeOf(scene, token)).toBe('pass');
+    // Those that were too many at once, and then those that waited too long.
+    expect(new Set(await outcomes)).toEqual(new Set([UNAVAILABLE]));
+  });
+});
+
+describe('an answer that is no good', () => {
   const KEYS: [string, Failure, RegExp][] = [
-    ['keys of 10 MB', 'ten-megabytes', /holds more than 256 KiB/],
-    ['keys by a redirect', 'redirect', /answered 302, and redirects are not followed/],
+    ['keys of 10 MB', 'ten-megabytes', /answered with more than 262144 bytes/],
+    ['keys by a redirect', 'redirect', /redirects \(status 302\), which is not followed/],
     ['keys that never come', 'hang', /did not answer within 5 s/],
-    ['an error in place of keys', 'error', /answered 500/],
+    ['an error in place of keys', 'error', /answered with status 500/],
     ['keys that are no JSON', 'not-json', /holds no JWK Set/],
     ['keys that are no list', { json: { keys: { kty: 'RSA' } } }, /holds no JWK Set/],
   ];
   const METADATA: [string, Failure, RegExp][] = [
-    ['metadata of 10 MB', 'ten-megabytes', /holds more than 256 KiB/],
-    ['metadata by a redirect', 'redirect', /answered 302/],
+    ['metadata of 10 MB', 'ten-megabytes', /answered with more than 262144 bytes/],
+    ['metadata by a redirect', 'redirect', /redirects \(status 302\)/],
     ['metadata that never comes', 'hang', /did not answer within 5 s/],
-    ['no metadata at all', { status: 404 }, /oauth-authorization-server answered 404/],
+    ['no metadata at all', { status: 404 }, /oauth-authorization-server answered with status 404/],
     [
       'metadata of another issuer',
       { json: { issuer: 'https://evil.example', jwks_uri: 'https://evil.example/k' } },
@@ -254,7 +275,7 @@ describe.concurrent('an answer that is no good', () => {
     await using idp = await startLasting();
     idp.fail('metadata', { json: { issuer: idp.issuer, jwks_uri: 'http://192.0.2.1/keys' } });
     using scene = openScene([issuerOf(idp.issuer)]);
-    expect(await problemOf(scene)).toBe('its jwks_uri is not https');
+    expect(await problemOf(scene)).toBe('http://192.0.2.1/keys is neither https nor http on this machine');
   });
 
   it('refuses an issuer that differs in a slash only', async () => {
@@ -272,6 +293,25 @@ describe.concurrent('an answer that is no good', () => {
     using scene = openScene([issuerOf(idp.issuer)]);
     expect(await outcomeOf(scene, await idp.sign({ aud }))).toBe('pass');
     expect(await outcomeOf(scene, await idp.sign({ aud }, { header: { kid: 'short' } }))).toBe(UNKNOWN_KEY);
+  });
+});
+
+describe('another configuration', () => {
+  it('goes on with the keys that were fetched, and judges anew', async () => {
+    await using idp = await startLasting();
+    const first = openScene([issuerOf(idp.issuer)]);
+    const token = await idp.sign({ aud });
+    expect(await outcomeOf(first, token)).toBe('pass');
+    await idp.down();
+    using next = openScene([issuerOf(idp.issuer, { groupsClaim: 'roles' })], {}, first);
+    first[Symbol.dispose]();
+    expect(await outcomeOf(next, token)).toBe('pass');
+    using strict = openScene([issuerOf(idp.issuer)], { scopes: ['mcp:use'] }, next);
+    expect(await outcomeOf(strict, token)).toContain('insufficient_scope');
+    expect(idp.keyFetches).toBe(1);
+    await idp.up();
+    await idp.rotate(false);
+    expect(await outcomeOf(next, await idp.sign({ aud }))).toBe('pass');
   });
 });
 

@@ -239,6 +239,14 @@ it('masks bytes that are no UTF-8, and withholds what it finds in them only as t
   expect(shown(serverLines(lines, 2))).not.toContain('7\x007\x00');
 });
 
+it('withholds what begins as JSON and is none: some readers find members in it that a rule names', async () => {
+  scene = await openAnswerScene(POLICY);
+  const texts = ['{"password":"pw-é"}{"a":1}', '{"password":"pw-é"', '{"a":1} and more'];
+  for (const text of texts) await scene.answer(call(), [sized(JSON_TYPE, text), Buffer.from(text)]);
+  const lines = await finish();
+  for (const [index] of texts.entries()) expect(shown(serverLines(lines, index))).toBe('…');
+});
+
 it('reads past a byte order mark', async () => {
   scene = await openAnswerScene(POLICY);
   const text = `\ufeff${RESULT}`;

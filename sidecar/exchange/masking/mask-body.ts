@@ -46,7 +46,10 @@ export function maskBody(masker: Masker, decoded: Buffer, text: string | null): 
     return maskText(masker, decoded.length, plain, mark, (shown) => Buffer.from(shown));
   }
   const found = masker.bytes(decoded);
-  return found === null ? NOTHING : { found: 'something', text: null, ...found };
+  if (found === null) return NOTHING;
+  return found.exceeded
+    ? TOO_MUCH
+    : { found: 'something', text: null, bytes: found.bytes, masked: found.masked };
 }
 
 function maskText(
