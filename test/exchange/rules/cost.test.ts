@@ -1,7 +1,6 @@
 /**
  * What rules may cost. The engine's syntax tree is instrumented; a version of it that is built otherwise must fail here.
  */
-import type { Environment } from '@marcbachmann/cel-js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Message, scanMessages } from '../../../sidecar/exchange/json-scan.ts';
@@ -266,7 +265,11 @@ describe('any expression', () => {
 });
 
 /** What the engine says without anything of ours in its tree. */
-function byEngine(environment: Environment, when: string, args: string): boolean | 'error' {
+function byEngine(
+  environment: ReturnType<typeof createEnvironment>,
+  when: string,
+  args: string,
+): boolean | 'error' {
   const request = requestOf();
   const scanned = scanMessages(callText('create_issue', args));
   const message = scanned.ok ? (scanned.messages[0] as Message) : null;
