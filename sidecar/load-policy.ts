@@ -42,7 +42,8 @@ export async function loadPolicy(
   // What can fail comes first.
   const rules = sameRules === null ? await loadRules(configuration, recorded) : sameRules.rules;
   const masking = sameMasking?.masking ?? (await loadMasking(configuration));
-  const identity = kept(({ auth }) => auth)?.identity ?? (await loadIdentity(configuration, log));
+  const identity =
+    kept(({ auth }) => auth)?.identity ?? (await loadIdentity(configuration, log, before?.policy.identity));
   const credential = kept((of) => of.server.credential);
   return {
     identity,
@@ -91,13 +92,18 @@ async function loadMasking({ masking }: Configuration): Promise<Policy['masking'
   throw new Error(`The masking can't be used: ${problems.join('; ')}`);
 }
 
-async function loadIdentity({ auth }: Configuration, log: Logger): Promise<Identity> {
+/** @param before whose fetched keys are used on: an issuer that is down must not matter because a name of a claim has changed */
+async function loadIdentity(
+  { auth }: Configuration,
+  log: Logger,
+  before: Identity | undefined,
+): Promise<Identity> {
   if (auth.mode === 'Anonymous') {
     const { createAnonymousIdentity } = await import('./identity/anonymous.ts');
     return createAnonymousIdentity(auth.allowedOrigins);
   }
   const { createIdentity } = await import('./identity/create-identity.ts');
-  return createIdentity(auth, { log });
+  return createIdentity(auth, { log, ...(before && { before }) });
 }
 
 async function loadCredential({ server }: Configuration, log: Logger): Promise<Policy['credential']> {

@@ -5,7 +5,7 @@
 import { encodeTail } from '@mcp-recorder/recording/format/encode';
 import { createClock } from '@mcp-recorder/recording/format/time';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { makeCertificate } from './certificate.ts';
 import type { Address } from './config/address.ts';
 import { changeOf } from './config/change.ts';
@@ -21,6 +21,7 @@ import { closePolicy, loadPolicy } from './load-policy.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
+import type { Policy } from './policy.ts';
 import { createListener, type Listener } from './proxy/listener.ts';
 import { HOLD_BOUNDS } from './proxy/hold.ts';
 import { createMemoryBudget } from './proxy/request-body.ts';
@@ -65,18 +66,30 @@ const EXPIRY_MS = 10_000;
 
 /**
  * Starts a recorder.
- * @throws SpoolDirectoryError when the spool may not be used; errors of the system when an address can't be bound
+ * @throws SpoolDirectoryError when the spool may not be used; errors of the system when an address can't be bound; Error when a rule or
+ * a mask can't be compiled
  */
 export async function startRecorder(
   configuration: Configuration,
   parts: RecorderParts = {},
 ): Promise<Recorder> {
+  const log = parts.log ?? pino({ level: configuration.log.level }, pino.destination(2));
+  const policy = parts.policy ?? (await loadPolicy(configuration, log));
+  return join(configuration, { ...parts, log }, policy).catch((error: unknown) => {
+    closePolicy(policy, null);
+    throw error;
+  });
+}
+
+/** Joins the parts, and opens for clients. */
+async function join(
+  configuration: Configuration,
+  parts: RecorderParts & { log: Logger },
+  policy: Policy,
+): Promise<Recorder> {
   let inForce = configuration;
   let reconfigured: Promise<unknown> = Promise.resolve();
-  const { pod } = parts;
-  const log = parts.log ?? pino({ level: configuration.log.level }, pino.destination(2));
-  // Before anything else: what is wrong with it keeps the recorder from starting.
-  const policy = parts.policy ?? (await loadPolicy(configuration, log));
+  const { pod, log } = parts;
   const { tls } = configuration.status;
   const certificate = tls === undefined ? null : await makeCertificate();
   const clock = createClock();
@@ -144,7 +157,6 @@ export async function startRecorder(
 
   async function abandonStart(error: unknown): Promise<never> {
     context.upstream.close();
-    closePolicy(context.policy, null);
     await spool.drain(AbortSignal.abort());
     await recording.close();
     throw error;

@@ -2,10 +2,11 @@
  * Owns the check of a recorder's configuration before a recorder sees it, and the way back from its keys to the fields that they came from.
  * Invariant: what passes, the recorder takes; what does not is told with the field of the resource, or the value of the chart, to correct.
  */
+import { hash } from 'node:crypto';
 import { type KeyPath, keyText } from '@mcp-recorder/sidecar/config/configuration-error';
-import { expressionProblems } from '@mcp-recorder/sidecar/config/expressions';
+import { expressionProblems, type PolicyProblem } from '@mcp-recorder/sidecar/config/expressions';
 import { describeIssues } from '@mcp-recorder/sidecar/config/problems';
-import { configurationSchema } from '@mcp-recorder/sidecar/config/schema';
+import { type CheckedFile, configurationSchema } from '@mcp-recorder/sidecar/config/schema';
 import type { RecordedMCPServer } from '../api/recorded-mcp-server.ts';
 import type { Settings } from '../settings.ts';
 import { accessConfiguration, type ClusterIssuer } from './access-configuration.ts';
@@ -18,10 +19,27 @@ export function configurationProblems(content: object, platform: AccessInForce['
     const faults = describeIssues(checked.error.issues, content);
     return faults.map(({ path, message }) => `${fieldOf(path, platform)}: ${message}`);
   }
-  return expressionProblems(checked.data).map(({ path, position, message }) => {
+  return problemsOf(checked.data).map(({ path, position, message }) => {
     const place = position === null ? '' : `line ${position.line}, column ${position.column}: `;
     return `${fieldOf(path, platform)}: ${place}${message}`;
   });
+}
+
+/** What was found in so many different texts is kept: resources are decided about every few seconds, and compiling may take a second. */
+const MAX_KNOWN = 2_000;
+const known = new Map<string, readonly PolicyProblem[]>();
+
+/** A function of its argument, remembered. */
+function problemsOf({ rules, masking }: CheckedFile): readonly PolicyProblem[] {
+  if (rules.length === 0 && masking.rules.length === 0) return [];
+  const key = hash('sha256', JSON.stringify([rules, masking]), 'hex');
+  const found = known.get(key) ?? expressionProblems({ rules, masking });
+  // The newest last, so that the oldest goes first.
+  known.delete(key);
+  known.set(key, found);
+  const [oldest] = known.keys();
+  if (known.size > MAX_KNOWN && oldest !== undefined) known.delete(oldest);
+  return found;
 }
 
 /** Stands for the cluster's issuer, whose keys nobody writes into a resource. */

@@ -411,7 +411,8 @@ const table = {
   },
   IssuerUnavailable: {
     of: ['IdentityHealthy', 'Ready'],
-    meaning: 'Keys of an issuer could not be fetched, so that its tokens are refused (503).',
+    meaning:
+      'Keys of an issuer could not be fetched: its tokens are refused (503), or in mode Observe not verified.',
     remedy:
       'Look at the issuer and at egress policies of this namespace: the pods must reach its discovery document and its keys. Or give its keys in spec.auth.oidc[].jwks.',
   },

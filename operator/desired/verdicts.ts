@@ -69,10 +69,12 @@ function ready(situation: Situation, adoption: Adoption, others: Omit<Verdicts, 
       );
   const digest = configMapDigest(observed.resource, adoption.configMap);
   const configuration = configurationTrouble(pods, digest, observed.nowMs);
-  // Old keys still verify, and a rule that fails denies what it was asked about: both are told by their own conditions alone.
+  // Old keys still verify, Observe lets all pass, a rule that fails denies what it was asked about: these are told by their own conditions alone.
   const { IdentityHealthy: identity, CredentialHealthy: credential } = others;
   const lacking = [
-    ...(identity.reason === 'IssuerUnavailable' ? [['IdentityHealthy', identity] as const] : []),
+    ...(identity.reason === 'IssuerUnavailable' && observed.resource.spec.auth?.mode === 'Enforce'
+      ? [['IdentityHealthy', identity] as const]
+      : []),
     ...(credential.reason === 'CredentialUnavailable' ? [['CredentialHealthy', credential] as const] : []),
   ];
   const trouble =

@@ -90,13 +90,12 @@ export function wireTarget(target: string, masker: Masker, tally: Tally): string
   return `${target.slice(0, mark)}?${masked.join('&')}`;
 }
 
-/** A part of a target as it stands, or, when something is found in what it decodes to, that with the found replaced. */
+/** A part of a target, or, when something is found in what it decodes to, that with the found replaced. */
 function maskedPart(masker: Masker | null, part: string, tally: Tally | null): string {
-  const shown = maskedName(masker, part, tally);
-  if (masker === null || shown !== part) return shown;
+  if (masker === null) return part;
   const plain = decoded(part);
   const masked = maskedName(masker, plain, tally);
-  return masked === plain ? part : masked;
+  return masked === plain ? maskedName(masker, part, tally) : masked;
 }
 
 /** SDKs write `sessionId` (TypeScript) and `session_id` (Python). */
@@ -111,12 +110,14 @@ function withoutUser(path: string): string {
   return path.replace(/^((?:[a-z][a-z0-9+.-]*:)?[\\/]{2})?[^\\/]*@/i, `$1${MASKED_USER}@`);
 }
 
-/** As a form decodes it; as it stands when its percent signs are no encoding. */
+/** As a form decodes it; percent signs that are no encoding stay as they stand. */
 function decoded(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text;
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
-  } catch {
-    return text;
-  }
+  return text.replaceAll('+', ' ').replace(/(?:%[0-9a-f]{2})+/gi, (encoded) => {
+    try {
+      return decodeURIComponent(encoded);
+    } catch {
+      return encoded;
+    }
+  });
 }

@@ -7,6 +7,7 @@
 export const MAX_TOKEN_CHARACTERS = 16 * 1024;
 
 export type Bearer =
+  /** Whether it has the form of one is not looked at: to look at each of its characters takes longer than to know it again. */
   | { kind: 'token'; token: string }
   /** No `Authorization` header. */
   | { kind: 'none' }
@@ -19,6 +20,7 @@ export type Bearer =
 /** `b64token` of RFC 6750 2.1. */
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 const HEADER = 'authorization';
+export const MALFORMED = 'The Authorization header holds no well-formed bearer token';
 
 /**
  * The token of a request.
@@ -40,10 +42,12 @@ export function bearerOf(rawHeaders: readonly string[]): Bearer {
   if (token.length > MAX_TOKEN_CHARACTERS) {
     return { kind: 'too_long', message: 'The access token is longer than the recorder accepts' };
   }
-  if (!B64TOKEN.test(token)) {
-    return { kind: 'malformed', message: 'The Authorization header holds no well-formed bearer token' };
-  }
-  return { kind: 'token', token };
+  return token === '' ? { kind: 'malformed', message: MALFORMED } : { kind: 'token', token };
+}
+
+/** Whether a token has the form of one. */
+export function isWellFormed(token: string): boolean {
+  return B64TOKEN.test(token);
 }
 
 /** Whether the query carries a token (RFC 6750 2.3), which MCP forbids: it would be kept in logs and histories. */

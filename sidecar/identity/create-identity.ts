@@ -7,7 +7,7 @@ import type { AuthConfiguration, IssuerConfiguration } from '../config/access.ts
 import type { Caller } from '../exchange/caller.ts';
 import { createRecentCache } from '../exchange/recent-cache.ts';
 import { createAnonymousIdentity, ANONYMOUS, FORBIDDEN_ORIGIN, UNVERIFIED } from './anonymous.ts';
-import { type Bearer, bearerOf, hasTokenInQuery } from './bearer.ts';
+import { type Bearer, bearerOf, hasTokenInQuery, isWellFormed, MALFORMED } from './bearer.ts';
 import { createChallenges, type Objection } from './challenge.ts';
 import type { Identified, Identity, RequestHead } from './identity.ts';
 import { createFetchedKeys, createGivenKeys, type IdentityLog, type IssuerKeys } from './issuer-keys.ts';
@@ -22,6 +22,13 @@ export interface IdentityParts {
   nowMs?: () => number;
   /** Milliseconds that only grow: ages of keys. */
   monotonicMs?: () => number;
+  /** The identity that this one takes the place of, not closed yet: its keys are used on. */
+  before?: Identity;
+}
+
+interface TokenIdentity extends Identity {
+  /** What was fetched, by what it was fetched with. */
+  readonly fetched: ReadonlyMap<string, IssuerKeys>;
 }
 
 /** Most tokens that are remembered with their callers, and UTF-16 units of them: two generations of half of it each. */
@@ -52,6 +59,8 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
   const ownWords = enforces && resource !== null ? createOwnWords(auth, resource, origins) : null;
   const challenges = createChallenges(enforces && resource !== null ? metadataUrl(resource) : null);
   const fetchTurns = createTurns(FETCHED_AT_ONCE);
+  const before = (parts.before as Partial<TokenIdentity> | undefined)?.fetched;
+  const fetched = new Map<string, IssuerKeys>();
   const issuers = new Map<string, TrustedIssuer>();
   for (const configuration of auth.issuers) {
     const scopes = [...new Set([...auth.scopes, ...configuration.scopes])];
@@ -73,10 +82,15 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
   const pending = new Map<string, Promise<Verdict>>();
 
   function keysOf(configuration: IssuerConfiguration): IssuerKeys {
-    const { issuer, jwks } = configuration;
+    const { issuer, ca, jwks } = configuration;
     if (jwks !== null) return createGivenKeys(issuer, jwks, nowMs());
     const { maxKeyAgeMs } = auth;
-    return createFetchedKeys(configuration, { maxKeyAgeMs, nowMs, monotonicMs, log, turns: fetchTurns });
+    const how = JSON.stringify([issuer, ca, maxKeyAgeMs]);
+    const keys =
+      before?.get(how)?.share() ??
+      createFetchedKeys(configuration, { maxKeyAgeMs, nowMs, monotonicMs, log, turns: fetchTurns });
+    fetched.set(how, keys);
+    return keys;
   }
 
   function refuse(
@@ -146,7 +160,8 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
     return ofCaller(found, head);
   }
 
-  return {
+  const identity: TokenIdentity = {
+    fetched,
     identify(head) {
       const own = ownWords?.(head) ?? null;
       if (own !== null) return own;
@@ -155,7 +170,10 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
       if (hasTokenInQuery(head.target)) return refuse(TOKEN_IN_QUERY, head);
       const bearer = bearerOf(head.rawHeaders);
       if (bearer.kind !== 'token') return withoutToken(bearer, head);
-      return remembered(bearer.token, head) ?? judged(bearer.token, head);
+      const { token } = bearer;
+      const seen = remembered(token, head);
+      if (seen !== null) return seen;
+      return isWellFormed(token) ? judged(token, head) : refuse(invalidRequest(MALFORMED), head);
     },
     get issuers() {
       return [...issuers.values()].map(({ keys }) => keys.health());
@@ -164,6 +182,7 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
       for (const { keys } of issuers.values()) keys.close();
     },
   };
+  return identity;
 }
 
 const NO_TOKEN: Objection = { reason: 'no_token', error: null, message: 'No access token was sent' };

@@ -35,6 +35,9 @@ export interface IssuerKeys {
   /** Resolves when a fetch has ended, well or not; null when none is running and none may be started now. */
   refresh(): Promise<void> | null;
   health(): IssuerHealth;
+  /** The same keys for one more user, so that another configuration does not have to wait for them. */
+  share(): IssuerKeys;
+  /** One user needs them no more; with the last one fetching ends. */
   close(): void;
 }
 
@@ -55,14 +58,16 @@ export function createGivenKeys(
 ): IssuerKeys {
   const set = createKeySet();
   set.replace(jwks.keys);
-  return {
+  const given: IssuerKeys = {
     set,
     isUsable: true,
     isFailing: false,
     refresh: () => null,
     health: () => ({ issuer, state: 'Ok', keysAgeMs: null, problem: null, sinceMs: nowMs }),
+    share: () => given,
     close() {},
   };
+  return given;
 }
 
 /** Keys by discovery; the first fetch begins at once. */
@@ -81,6 +86,7 @@ export function createFetchedKeys({ issuer, ca }: IssuerConfiguration, parts: Is
   let problem: string | null = null;
   /** Since when it is as it is: working, or failing. */
   let sinceMs = nowMs();
+  let users = 1;
 
   async function fetchOnce(): Promise<void> {
     const startMs = monotonicMs();
@@ -146,7 +152,7 @@ export function createFetchedKeys({ issuer, ca }: IssuerConfiguration, parts: Is
 
   void start();
 
-  return {
+  const fetched: IssuerKeys = {
     set,
     get isUsable() {
       return ageMs() <= maxKeyAgeMs;
@@ -174,9 +180,16 @@ export function createFetchedKeys({ issuer, ca }: IssuerConfiguration, parts: Is
         sinceMs: overMs === null ? sinceMs : Math.max(sinceMs, Math.round(nowMs() - overMs)),
       };
     },
+    share() {
+      users += 1;
+      return fetched;
+    },
     close() {
+      users -= 1;
+      if (users > 0) return;
       closed.abort();
       clearTimeout(timer);
     },
   };
+  return fetched;
 }

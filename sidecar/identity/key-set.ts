@@ -2,7 +2,8 @@
  * Owns the public keys of one issuer, one by one, so that a token remembers which of them it was verified with.
  * Invariant: a key is one object for as long as the issuer publishes it; what was published and is no more says so.
  */
-import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet } from 'jose/jwks/local';
+import type { JWTVerifyGetKey } from 'jose/jwt/verify';
 
 export interface SigningKey {
   readonly kid: string | null;

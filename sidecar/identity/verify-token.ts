@@ -3,7 +3,11 @@
  * Invariant: nothing of a token is believed before its signature was verified with a key of an issuer that is trusted; what is read before
  * only picks the key. Nothing of it is in a verdict but the caller.
  */
-import { decodeProtectedHeader, decodeJwt, errors, jwtVerify } from 'jose';
+// The whole of the package would stay in memory, twice as much as these (docs/adr/0006-memory-of-a-sidecar.md).
+import { decodeProtectedHeader } from 'jose/decode/protected_header';
+import * as errors from 'jose/errors';
+import { decodeJwt } from 'jose/jwt/decode';
+import { jwtVerify } from 'jose/jwt/verify';
 import type { IssuerConfiguration } from '../config/access.ts';
 import type { Caller } from '../exchange/caller.ts';
 import { callerOf } from './caller-of.ts';
@@ -40,6 +44,8 @@ export interface VerifierParts {
 
 /** Keys that are tried for a token that names none. */
 const MAX_TRIES = 8;
+/** Tokens that wait for keys: anybody can make one that has to, so they must not keep out those whose keys are there. */
+const MAX_WAITING = 512;
 /** What the payload of a token without them would leave open: until when it is valid, and whose it is. */
 const REQUIRED_CLAIMS = ['exp', 'sub'];
 
@@ -51,6 +57,23 @@ type Tried =
 
 export function createVerifier(parts: VerifierParts): (token: string) => Promise<Verdict> {
   const { issuers, clockSkewMs, waitMs, nowMs, turns } = parts;
+  let waiting = 0;
+
+  /** Waits for keys that are fetched, if they may be fetched now; false when they are on their way still. */
+  async function freshKeys(keys: IssuerKeys): Promise<boolean> {
+    const running = keys.refresh();
+    if (running === null) return true;
+    if (waiting >= MAX_WAITING) return false;
+    waiting += 1;
+    const late = Promise.withResolvers<false>();
+    const timer = setTimeout(late.resolve, waitMs, false);
+    try {
+      return await Promise.race([running.then(() => true), late.promise]);
+    } finally {
+      clearTimeout(timer);
+      waiting -= 1;
+    }
+  }
 
   async function tryKey(token: string, trusted: TrustedIssuer, key: SigningKey): Promise<Tried> {
     const { issuer, audiences, algorithms } = trusted.configuration;
@@ -113,12 +136,12 @@ export function createVerifier(parts: VerifierParts): (token: string) => Promise
     if (!configuration.algorithms.includes(peeked.alg)) {
       return invalid('The access token is signed with an algorithm that is not accepted');
     }
-    if (!keys.isUsable) await atMost(keys.refresh(), waitMs);
+    if (!keys.isUsable) await freshKeys(keys);
     if (!keys.isUsable) return UNAVAILABLE;
     let tried = await tryKeys(token, issuer, peeked.kid);
     if (tried === 'no_key' || (tried === 'bad_signature' && peeked.kid === undefined)) {
       const { version } = keys.set;
-      await atMost(keys.refresh(), waitMs);
+      if (!(await freshKeys(keys))) return UNAVAILABLE;
       if (keys.set.version !== version) tried = await tryKeys(token, issuer, peeked.kid);
     }
     if (tried === 'no_key') {
@@ -158,12 +181,4 @@ function peek(token: string): { iss: string; alg: string; kid: string | undefine
   } catch {
     return null;
   }
-}
-
-async function atMost(running: Promise<void> | null, ms: number): Promise<void> {
-  if (running === null) return;
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, ms);
-  await Promise.race([running, late.promise]);
-  clearTimeout(timer);
 }

@@ -60,6 +60,24 @@ describe('a changed configuration', () => {
     });
   });
 
+  it('brings other files of the credential in a pod only with the restart that mounts them', () => {
+    const { server } = IN_FORCE;
+    const withCredential = (credential: CredentialConfiguration | null) =>
+      wanted({ server: { ...server, credential }, digest: 'd' });
+    const header: CredentialConfiguration = { kind: 'header', name: 'A', valueFile: '/token' };
+    const before = withCredential(BEARER);
+    for (const other of [null, { ...BEARER, tokenFile: '/other' }]) {
+      const { next, restartNeeded } = changeOf(before, withCredential(other), true);
+      expect([next.server.credential, restartNeeded]).toEqual([BEARER, ['server.credential']]);
+      expect(changeOf(before, withCredential(other), false).next.server.credential).toEqual(other);
+    }
+    // The same file, used otherwise.
+    expect(changeOf(before, withCredential(header), true)).toEqual({
+      next: withCredential(header),
+      restartNeeded: [],
+    });
+  });
+
   it('takes no larger requests than the memory in force has room for, whatever memory is to come', () => {
     const { memoryBytes } = IN_FORCE.limits;
     const larger = {

@@ -74,7 +74,7 @@ describe('groups', () => {
   });
 
   it('are matched whole, and recorded up to a hundred of them and 1 KiB of each', async () => {
-    const groups = [...Array.from({ length: 150 }, (_, i) => `g-${i}`)];
+    const groups = Array.from({ length: 150 }, (_, i) => `g-${i}`);
     const many = await callerOf({ groups });
     expect(many.groups).toEqual(groups);
     expect(many.principal).toMatchObject({ groups: groups.slice(0, 100), cut: true });

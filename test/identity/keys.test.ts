@@ -212,7 +212,25 @@ describe('a flood of tokens with unknown keys', () => {
   });
 });
 
-describe.concurrent('an answer that is no good', () => {
+describe('a crowd of tokens that wait for keys', () => {
+  it('does not keep out a token whose key is there', async () => {
+    await using idp = await startLasting();
+    using scene = openScene([issuerOf(idp.issuer)]);
+    const token = await idp.sign({ aud });
+    expect(await outcomeOf(scene, await idp.sign({ aud, jti: 'first' }))).toBe('pass');
+    idp.fail('keys', 'hang');
+    const strange = await Promise.all(
+      Array.from({ length: 1_024 }, (_, i) => idp.sign({ aud }, { header: { kid: `k-${i}` } })),
+    );
+    const outcomes = Promise.all(strange.map((other) => outcomeOf(scene, other)));
+    await idp.keysFetched(2);
+    expect(await outcomeOf(scene, token)).toBe('pass');
+    // Those that were too many at once, and then those that waited too long.
+    expect(new Set(await outcomes)).toEqual(new Set([UNAVAILABLE]));
+  });
+});
+
+describe('an answer that is no good', () => {
   const KEYS: [string, Failure, RegExp][] = [
     ['keys of 10 MB', 'ten-megabytes', /holds more than 256 KiB/],
     ['keys by a redirect', 'redirect', /answered 302, and redirects are not followed/],
@@ -272,6 +290,25 @@ describe.concurrent('an answer that is no good', () => {
     using scene = openScene([issuerOf(idp.issuer)]);
     expect(await outcomeOf(scene, await idp.sign({ aud }))).toBe('pass');
     expect(await outcomeOf(scene, await idp.sign({ aud }, { header: { kid: 'short' } }))).toBe(UNKNOWN_KEY);
+  });
+});
+
+describe('another configuration', () => {
+  it('goes on with the keys that were fetched, and judges anew', async () => {
+    await using idp = await startLasting();
+    const first = openScene([issuerOf(idp.issuer)]);
+    const token = await idp.sign({ aud });
+    expect(await outcomeOf(first, token)).toBe('pass');
+    await idp.down();
+    using next = openScene([issuerOf(idp.issuer, { groupsClaim: 'roles' })], {}, first);
+    first[Symbol.dispose]();
+    expect(await outcomeOf(next, token)).toBe('pass');
+    using strict = openScene([issuerOf(idp.issuer)], { scopes: ['mcp:use'] }, next);
+    expect(await outcomeOf(strict, token)).toContain('insufficient_scope');
+    expect(idp.keyFetches).toBe(1);
+    await idp.up();
+    await idp.rotate(false);
+    expect(await outcomeOf(next, await idp.sign({ aud }))).toBe('pass');
   });
 });
 

@@ -4,7 +4,6 @@
 import type { AuthConfiguration, IssuerConfiguration } from '../../sidecar/config/access.ts';
 import { createIdentity } from '../../sidecar/identity/create-identity.ts';
 import type { Identified, Identity, RequestHead } from '../../sidecar/identity/identity.ts';
-import type { IdentityProvider } from '../support/identity-provider.ts';
 
 export const RESOURCE = 'https://mcp.example.com/github';
 export const SKEW_MS = 60_000;
@@ -35,7 +34,12 @@ export function issuerOf(issuer: string, others: Partial<IssuerConfiguration> = 
   };
 }
 
-export function openScene(issuers: IssuerConfiguration[], auth: Partial<AuthConfiguration> = {}): Scene {
+/** @param before the scene whose identity this one takes the place of */
+export function openScene(
+  issuers: IssuerConfiguration[],
+  auth: Partial<AuthConfiguration> = {},
+  before?: Scene,
+): Scene {
   let passedMs = 0;
   const logged: string[] = [];
   const log = (fields: object, message: string) => void logged.push(JSON.stringify({ ...fields, message }));
@@ -51,7 +55,12 @@ export function openScene(issuers: IssuerConfiguration[], auth: Partial<AuthConf
       issuers,
       ...auth,
     },
-    { log: { info: log, warn: log }, nowMs, monotonicMs: () => performance.now() + passedMs },
+    {
+      log: { info: log, warn: log },
+      nowMs,
+      monotonicMs: () => performance.now() + passedMs,
+      ...(before === undefined ? {} : { before: before.identity }),
+    },
   );
   return {
     identity,
@@ -91,8 +100,4 @@ export async function passedBy(scene: Scene, head: RequestHead) {
   const found: Identified = await scene.identity.identify(head);
   if (found.verdict !== 'pass') throw new Error(`it did not pass: ${JSON.stringify(found)}`);
   return found.caller;
-}
-
-export function startedKeys(idp: IdentityProvider, scene: Scene): Promise<string> {
-  return idp.sign({ aud: RESOURCE }).then((token) => outcomeOf(scene, token));
 }

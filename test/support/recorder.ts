@@ -18,7 +18,14 @@ import type { Policy } from '../../sidecar/policy.ts';
 import type { HoldBounds } from '../../sidecar/proxy/hold.ts';
 import { type Callback, nodeSpoolFiles, type SpoolFiles } from '../../sidecar/spool/files.ts';
 
+/** The sections of a configuration that say who may call and what becomes of it. */
+export type AccessSections = Partial<Pick<Configuration, 'labels' | 'auth' | 'rules' | 'masking'>> & {
+  server?: Partial<Pick<Configuration['server'], 'credential' | 'callerToken'>>;
+};
+
 export interface TestRecorder {
+  /** What it was started with. */
+  configuration: Configuration;
   port: number;
   origin: string;
   statusOrigin: string;
@@ -41,6 +48,8 @@ export interface TestRecorderOptions {
   /** As they stand in the configuration, with the defaults filled in. */
   rules?: Configuration['rules'];
   recording?: Partial<Pick<Configuration['recording'], 'commit' | 'onFailure' | 'maxUploadLagMs'>>;
+  /** Default: nobody is identified, there are no rules, and nothing is masked. */
+  access?: AccessSections;
   /** What decides about requests; without it everybody may call. */
   policy?: Policy;
   hold?: HoldBounds;
@@ -70,6 +79,9 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
   configuration.drain.timeoutMs = options.drainTimeoutMs ?? 2_000;
   Object.assign(configuration.recording, options.recording);
   configuration.rules = options.rules ?? [];
+  const { server, ...sections } = options.access ?? {};
+  Object.assign(configuration, sections);
+  Object.assign(configuration.server, server);
   const store = createDirectoryStore(path.join(directory, 'store'));
   const recorder = await startRecorder(configuration, {
     log: pino({ level: 'silent' }),
@@ -91,6 +103,7 @@ export async function startTestRecorder(options: TestRecorderOptions): Promise<T
   }
 
   return {
+    configuration,
     port: recorder.listenAddress.port,
     origin: `http://127.0.0.1:${recorder.listenAddress.port}`,
     statusOrigin: `http://127.0.0.1:${recorder.statusAddress.port}`,

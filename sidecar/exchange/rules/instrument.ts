@@ -122,10 +122,11 @@ function callFunction(node: SyntaxNode, scope: Scope): void {
   });
 }
 
+const ASCII = /[\0-\x7f]+/g;
 /** The engine changes letters of every alphabet. */
 const ASCII_ONLY: Record<string, ((text: string) => string) | undefined> = {
-  lowerAscii: (text) => text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()),
-  upperAscii: (text) => text.replaceAll(/[a-z]+/g, (letters) => letters.toUpperCase()),
+  lowerAscii: (text) => text.replaceAll(ASCII, (letters) => letters.toLowerCase()),
+  upperAscii: (text) => text.replaceAll(ASCII, (letters) => letters.toUpperCase()),
 };
 
 /** The engine's own `matches` is V8's, which can take exponential time. */

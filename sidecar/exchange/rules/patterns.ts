@@ -15,6 +15,8 @@ const MAX_KEPT = 64;
 export class PatternError extends Error {}
 
 export interface Pattern {
+  /** Instructions that it became. */
+  size: number;
   /** Whether some part of the text matches. */
   matches(text: string, meter: Meter): boolean;
 }
@@ -33,6 +35,7 @@ export function compilePattern(source: string): Pattern {
   const size = compiled.programSize();
   if (size > MAX_PROGRAM_SIZE) throw new PatternError('the regular expression is too large: repeat less');
   return {
+    size,
     matches(text, meter) {
       // 3.5 ns a character and instruction at worst, measured with patterns that make the engine keep all of them alive.
       meter.spend(1 + Math.ceil((text.length * size) / 3));
@@ -51,8 +54,10 @@ export function createPatternCache(meter: Meter): (source: string) => Pattern {
       kept.set(source, known);
       return known;
     }
+    // 0.2 to 1 ms, and one of the largest 20 ms: that is known only afterwards.
     meter.spend(20_000 + 1000 * Math.min(source.length, MAX_PATTERN_LENGTH));
     const pattern = compilePattern(source);
+    meter.spend(100 * pattern.size);
     kept.set(source, pattern);
     if (kept.size > MAX_KEPT) kept.delete(kept.keys().next().value as string);
     return pattern;

@@ -13,7 +13,7 @@ import {
 import { FIELDS, type VariableName } from './views.ts';
 
 /** Most characters of an expression, nodes of its tree, and levels that the tree is deep. */
-export const MAX_SOURCE_LENGTH = 16_384;
+export const MAX_SOURCE_LENGTH = 4096;
 export const MAX_NODES = 2000;
 export const MAX_DEPTH = 100;
 

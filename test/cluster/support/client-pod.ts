@@ -50,24 +50,35 @@ socket.once('error', (error) => say(error.code));
 setTimeout(() => say('timeout'), Number(timeout));
 `;
 
-/** Starts one and waits until it is ready. @param labels of the pod */
+/** Where a client that is given audiences finds its tokens, a file each: `token-0`, `token-1`. */
+export const TOKENS = '/var/run/mcp';
+
+/**
+ * Starts one and waits until it is ready.
+ * @param labels of the pod
+ * @param audiences of tokens of its service account, which is named as the pod and is made here; none: it has no token
+ */
 export async function startClientPod(
   namespace: string,
   name = 'client',
   labels: Record<string, string> = {},
+  audiences: readonly string[] = [],
 ): Promise<ClientPod> {
+  const identity = audiences.length === 0 ? null : await identityOf(namespace, name, audiences);
   await apply({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: { app: name, ...labels } },
     spec: {
       terminationGracePeriodSeconds: 1,
+      ...identity?.pod,
       securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
       containers: [
         {
           name: 'client',
           image: await everythingImage(),
           imagePullPolicy: 'IfNotPresent',
+          ...identity?.container,
           command: ['node', '-e', 'setInterval(() => {}, 1e6); process.on("SIGTERM", () => process.exit());'],
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
         },
@@ -88,5 +99,16 @@ export async function startClientPod(
     run,
     callTool: (url, tool, args = {}) => run(CALL_TOOL, [url, tool, JSON.stringify(args)]),
     connect: (host, port, timeoutMs = 1000) => run(CONNECT, [host, String(port), String(timeoutMs)]),
+  };
+}
+
+async function identityOf(namespace: string, name: string, audiences: readonly string[]) {
+  await apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } });
+  const sources = audiences.map((audience, index) => ({
+    serviceAccountToken: { audience, path: `token-${index}` },
+  }));
+  return {
+    pod: { serviceAccountName: name, volumes: [{ name: 'tokens', projected: { sources } }] },
+    container: { volumeMounts: [{ name: 'tokens', mountPath: TOKENS, readOnly: true }] },
   };
 }

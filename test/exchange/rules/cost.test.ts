@@ -11,7 +11,7 @@ import { McpView, PrincipalView } from '../../../sidecar/exchange/rules/views.ts
 import { callText, decideText, deny, outcomeOf, requestOf, rulesOf } from './support.ts';
 
 const MIB = 1024 * 1024;
-/** Some 50 ms of work are allowed; this is for noticing work without end, on any machine. */
+/** Some 100 ms of work are allowed; this is for noticing work without end, on any machine. */
 const WITHOUT_END_MS = 10_000;
 const TOO_MUCH = /would take more work than is allowed/;
 

@@ -1,8 +1,11 @@
 /** Who may call, what they may do, what is masked and what the server is given: what follows for the recorder, within the platform team's bounds. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { loadConfiguration } from '@mcp-recorder/sidecar/config/load';
 import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
 import type { RecordedMCPServerSpec } from '../../../operator/api/recorded-mcp-server.ts';
-import { accessProblems } from '../../../operator/desired/configuration-check.ts';
+import { accessProblems, platformProblems } from '../../../operator/desired/configuration-check.ts';
 import { decide } from '../../../operator/desired/decide.ts';
 import { sidecarConfiguration } from '../../../operator/desired/sidecar-configuration.ts';
 import type { Settings } from '../../../operator/settings.ts';
@@ -290,6 +293,34 @@ describe('what is wrong with it', () => {
   });
 });
 
+describe('the examples of the documentation', () => {
+  const root = path.join(import.meta.dirname, '../../..');
+  const page = (file: string) => readFileSync(path.join(root, file), 'utf8');
+
+  it('are taken by the recorder', () => {
+    const examples = [...page('docs/api.md').matchAll(/```yaml\n([^]*?)```/g)].map(([, text = '']) =>
+      parse(text),
+    );
+    const [demo] = parseAllDocuments(page('demo/kubernetes/identity.yaml')).map((one) => one.toJS());
+    expect(examples.length).toBeGreaterThan(1);
+    for (const { spec } of [...examples, demo]) {
+      // As the API server gives it.
+      const { auth, masking, ...given } = spec as Partial<RecordedMCPServerSpec>;
+      const rules = (masking?.rules ?? []).map((mask) => Object.assign({ on: 'Record' }, mask));
+      const whole = { ...given, auth: Object.assign({ mode: 'Enforce' }, auth), masking: { rules } };
+      expect(problems(whole), JSON.stringify(spec)).toEqual([]);
+    }
+  });
+
+  it('are taken by the operator', () => {
+    const [, text = ''] = /policy\.yaml <<END\n([^]*?)\nEND/.exec(page('docs/operations.md')) ?? [];
+    const { policy } = parse(text);
+    expect(policy.rules).toHaveLength(1);
+    const { base64, rules } = { base64: false, ...policy.masking };
+    expect(platformProblems(bounded({ ...policy, masking: { base64, rules } }))).toEqual([]);
+  });
+});
+
 describe('conditions of access', () => {
   const say = (given: Given, more: object) =>
     decide(heard(enforcedWorld(given), { status: { ...gated('Open', null, null), ...more } }));
@@ -324,6 +355,9 @@ describe('conditions of access', () => {
       /^https:\/\/idp\.example\.com\/1 since 2026-11-26T11:01:00Z, at github-0, github-1: connection refused\. /,
     );
     expect(conditionIn(plan, 'Ready')).toMatchObject({ status: 'False', reason: 'IssuerUnavailable' });
+    const observing = say({ auth: { ...ENFORCED, mode: 'Observe' } }, issuers('Unavailable'));
+    expect(conditionIn(observing, 'IdentityHealthy').status).toBe('False');
+    expect(conditionIn(observing, 'Ready').status).toBe('True');
   });
 
   it('tell of old keys in use, with which the server is ready', () => {
