@@ -68,9 +68,7 @@ export async function openSessionBindings(options: SessionBindingsOptions): Prom
   function note(record: Buffer): void {
     if (file === null) return;
     waiting.push(record);
-    work ??= writeBehind(file).finally(() => {
-      work = null;
-    });
+    work ??= writeBehind(file);
   }
 
   async function writeBehind(target: string): Promise<void> {
@@ -87,6 +85,8 @@ export async function openSessionBindings(options: SessionBindingsOptions): Prom
       await closeFile();
       onProblem(`the session bindings can't be written to ${target}: ${String(error)}`);
     }
+    // In the same turn in which nothing waited: what is noted from here on begins anew.
+    work = null;
   }
 
   /** Begins the file anew with what is known now, which is all that was noted so far. */

@@ -270,7 +270,9 @@ export class RequestHandling {
     let forwarded: ForwardedRequest | null = null;
     if (denial === null) {
       const { rules, masking } = this.#policy;
-      const altersAnswer = masking.wire !== null || (listsTools && rules?.hidesTools === true);
+      // The stream that a GET opens may bring the answer to a call of another exchange.
+      const mayTellTools = listsTools || this.request.method === 'GET';
+      const altersAnswer = masking.wire !== null || (mayTellTools && rules?.hidesTools === true);
       forwarded = forwardedRequest(whole, this.#policy, credential, altersAnswer);
       if (forwarded === null) return this.#deny('not_masked', namesOf(classification));
       const isCopy = forwarded.body !== whole.encoded;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Identified, RequestHead } from '../../sidecar/identity/identity.ts';
 import { type IdentityProvider, startIdentityProvider } from '../support/identity-provider.ts';
 import { ALLOWED_ORIGIN, type Answer, AUTH_CASES, type Expected, SCOPE } from './auth-cases.ts';
-import { issuerOf, openScene, passedBy, type Scene } from './scene.ts';
+import { issuerOf, keysFetched, openScene, passedBy, type Scene } from './scene.ts';
 
 /** The status of each refusal, as literals: clients depend on them. */
 const STATUS = {
@@ -23,6 +23,7 @@ let scene: Scene;
 beforeAll(async () => {
   [idp, stranger] = await Promise.all([startIdentityProvider(), startIdentityProvider()]);
   scene = openScene([issuerOf(idp.issuer)], { scopes: [SCOPE], allowedOrigins: [ALLOWED_ORIGIN] });
+  await keysFetched(scene);
 });
 afterAll(async () => {
   scene[Symbol.dispose]();
@@ -74,8 +75,9 @@ describe.each(Object.entries(AUTH_CASES))('%s', (_, cases) => {
 
 describe('Observe', () => {
   let observing: Scene;
-  beforeAll(() => {
+  beforeAll(async () => {
     observing = openScene([issuerOf(idp.issuer)], { mode: 'Observe', scopes: [SCOPE] });
+    await keysFetched(observing);
   });
   afterAll(() => observing[Symbol.dispose]());
 

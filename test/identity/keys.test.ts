@@ -57,7 +57,10 @@ describe('the keys of an issuer', () => {
       expect(await outcomeOf(trusting, token)).toBe('pass');
       using doubting = openScene([issuerOf(idp.issuer)]);
       expect(await outcomeOf(doubting, token)).toBe(UNAVAILABLE);
-      expect(doubting.identity.issuers[0]?.problem).toMatch(/certificate/);
+      expect(doubting.identity.issuers[0]?.problem).toMatch(/CERT|VERIFY/);
+      idp.fail('metadata', { json: { issuer: idp.issuer, jwks_uri: 'http://127.0.0.1:1234/keys' } });
+      using led = openScene([issuerOf(idp.issuer, { ca })]);
+      expect(await problemOf(led)).toBe('its jwks_uri http://127.0.0.1:1234/keys is not https');
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -232,18 +235,18 @@ describe('a crowd of tokens that wait for keys', () => {
 
 describe('an answer that is no good', () => {
   const KEYS: [string, Failure, RegExp][] = [
-    ['keys of 10 MB', 'ten-megabytes', /holds more than 256 KiB/],
-    ['keys by a redirect', 'redirect', /answered 302, and redirects are not followed/],
+    ['keys of 10 MB', 'ten-megabytes', /answered with more than 262144 bytes/],
+    ['keys by a redirect', 'redirect', /redirects \(status 302\), which is not followed/],
     ['keys that never come', 'hang', /did not answer within 5 s/],
-    ['an error in place of keys', 'error', /answered 500/],
+    ['an error in place of keys', 'error', /answered with status 500/],
     ['keys that are no JSON', 'not-json', /holds no JWK Set/],
     ['keys that are no list', { json: { keys: { kty: 'RSA' } } }, /holds no JWK Set/],
   ];
   const METADATA: [string, Failure, RegExp][] = [
-    ['metadata of 10 MB', 'ten-megabytes', /holds more than 256 KiB/],
-    ['metadata by a redirect', 'redirect', /answered 302/],
+    ['metadata of 10 MB', 'ten-megabytes', /answered with more than 262144 bytes/],
+    ['metadata by a redirect', 'redirect', /redirects \(status 302\)/],
     ['metadata that never comes', 'hang', /did not answer within 5 s/],
-    ['no metadata at all', { status: 404 }, /oauth-authorization-server answered 404/],
+    ['no metadata at all', { status: 404 }, /oauth-authorization-server answered with status 404/],
     [
       'metadata of another issuer',
       { json: { issuer: 'https://evil.example', jwks_uri: 'https://evil.example/k' } },
@@ -272,7 +275,7 @@ describe('an answer that is no good', () => {
     await using idp = await startLasting();
     idp.fail('metadata', { json: { issuer: idp.issuer, jwks_uri: 'http://192.0.2.1/keys' } });
     using scene = openScene([issuerOf(idp.issuer)]);
-    expect(await problemOf(scene)).toBe('its jwks_uri is not https');
+    expect(await problemOf(scene)).toBe('http://192.0.2.1/keys is neither https nor http on this machine');
   });
 
   it('refuses an issuer that differs in a slash only', async () => {

@@ -4,6 +4,7 @@
 import type { AuthConfiguration, IssuerConfiguration } from '../../sidecar/config/access.ts';
 import { createIdentity } from '../../sidecar/identity/create-identity.ts';
 import type { Identified, Identity, RequestHead } from '../../sidecar/identity/identity.ts';
+import { eventually } from '../support/poll.ts';
 
 export const RESOURCE = 'https://mcp.example.com/github';
 export const SKEW_MS = 60_000;
@@ -100,4 +101,9 @@ export async function passedBy(scene: Scene, head: RequestHead) {
   const found: Identified = await scene.identity.identify(head);
   if (found.verdict !== 'pass') throw new Error(`it did not pass: ${JSON.stringify(found)}`);
   return found.caller;
+}
+
+/** Resolves when the keys of all its issuers are there: on a busy machine that may take longer than calls wait. */
+export async function keysFetched({ identity }: Scene): Promise<void> {
+  await eventually(() => identity.issuers.every(({ state }) => state === 'Ok'), { withinMs: 30_000 });
 }

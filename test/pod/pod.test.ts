@@ -302,6 +302,55 @@ describe('a configuration that is delivered to a process that runs', () => {
     ]);
   });
 
+  it('brings rules and masks, each delivery whole; one with a wrong rule changes nothing', async () => {
+    const rule = { name: 'no-echo', when: 'mcp.tool == "echo"', action: 'Deny' };
+    const withRule = (changed: object) => ({ ...pod.config(), rules: [{ ...rule, ...changed }] });
+    await pod.deliver();
+    const process = await start();
+    expect((await call(process.origin, 1)).status).toBe(200);
+    await pod.deliver(withRule({}));
+    await eventually(async () => (await process.status()).configuration === digestOf(withRule({})), {
+      withinMs: 10_000,
+    });
+    expect((await call(process.origin, 2)).id).toBe(2);
+    expect(server.arrived).toEqual([1]);
+
+    await pod.deliver(withRule({ when: 'mcp.tol == "echo"' }));
+    await eventually(
+      async () =>
+        expect((await process.status()).reload.refused).toContain(
+          'rules[0].when (line 1, column 5): No such key: tol',
+        ),
+      { withinMs: 10_000 },
+    );
+    await call(process.origin, 3);
+    expect(server.arrived).toEqual([1]);
+    await pod.deliver();
+    await eventually(async () => (await process.status()).configuration === digestOf(pod.config()), {
+      withinMs: 10_000,
+    });
+    await call(process.origin, 4);
+    expect(server.arrived).toEqual([1, 4]);
+    const lines = await recorded(process);
+    expect(lines.flatMap((line) => (line.type === 'config' ? [line.config.kind] : []))).toEqual([
+      'configuration',
+      'configuration_refused',
+      'configuration',
+    ]);
+  });
+
+  it('brings other files of a credential only with the next pod, which has them', async () => {
+    await pod.deliver();
+    const process = await start();
+    const credential = { bearer: { tokenFile: '/run/secrets/mcp/token' } };
+    await pod.deliver(pod.config({ server: { credential } }));
+    await eventually(async () => (await process.status()).reload.restart_needed.length > 0, {
+      withinMs: 10_000,
+    });
+    expect((await process.status()).reload.restart_needed).toEqual(['server.credential']);
+    expect((await call(process.origin, 1)).status).toBe(200);
+  });
+
   it('brings another authority of the operator, and the certificates of the old one are worth nothing then', async () => {
     await pod.deliver();
     const process = await start();

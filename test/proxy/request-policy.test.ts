@@ -335,6 +335,30 @@ describe('rules', () => {
     expect(JSON.stringify(request)).not.toContain('dear');
   });
 
+  it('whose denial can not be recorded let it end as if nothing had come', async () => {
+    const held = createHeldFiles();
+    await start({ rules: rulesOf(DELETES) }, { files: held.files });
+    held.failSyncs('EIO');
+    const answer = await refused(post(call('delete_repo', 9)));
+    expect([status(answer), json(answer).id, json(answer).error.data.reason]).toEqual([
+      503,
+      9,
+      'not_durable',
+    ]);
+    held.failSyncs(null);
+    const lines = await recorder.finish();
+    expect(lines.filter(({ type }) => ['request', 'response', 'result', 'end'].includes(type))).toEqual([]);
+  });
+
+  it('deny also while the recording may have gaps', async () => {
+    const held = createHeldFiles();
+    await start({ rules: rulesOf(DELETES) }, { files: held.files, recording: { onFailure: 'Open' } });
+    held.failSyncs('EIO');
+    const answer = await refused(post(call('delete_repo')));
+    expect(json(answer)).toMatchObject({ error: { data: { rule: 'no-deletes' } } });
+    held.failSyncs(null);
+  });
+
   it('do not let a denied answer settle what the server asked', async () => {
     await start({ rules: rulesOf({ name: 'no-answers', when: 'mcp.kind == "response"' }) });
     const answer = await refused(post('{"jsonrpc":"2.0","id":5,"result":{}}'));
