@@ -24,6 +24,8 @@ export interface TextStream {
   push(text: string): StreamedText;
   /** What was held back, masked. */
   end(): StreamedText;
+  /** Characters of what was given that wait. */
+  readonly held: number;
 }
 
 /** The masking rules of one direction: those for the record, or those for the wire. */

@@ -60,7 +60,13 @@ export function createTextStream(rules: CompiledRules, mask: (text: string) => M
     return answer(rest, skipped);
   }
 
-  return { push, end };
+  return {
+    push,
+    end,
+    get held() {
+      return pending.length;
+    },
+  };
 }
 
 /** Index from which the text must wait for more. */
