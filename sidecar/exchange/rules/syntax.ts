@@ -112,9 +112,14 @@ export function findReads(root: SyntaxNode): Reads {
   });
   const argumentNames = new Set<string>();
   if (!readsArguments) return { arguments: false, argumentNames };
-  // Which names are looked up can't be told where a name is computed, or where names are looked through: then any literal may be one.
+  // Which names are looked up can't be told where a name is computed, where names are looked through, or where maps are compared: then any
+  // literal may be one.
   const anyLiteral = nodes.some(
-    (node) => comprehensionOf(node) !== null || (node.op === '[]' && selectOf(node) === null),
+    (node) =>
+      comprehensionOf(node) !== null ||
+      (node.op === '[]' && selectOf(node) === null) ||
+      node.op === 'map' ||
+      (node.op === 'in' && looksForComputedName(node)),
   );
   for (const node of nodes) {
     const select = selectOf(node);
@@ -138,6 +143,11 @@ function mayBeOfArguments(base: SyntaxNode): boolean {
     if (isArgumentsSelect(select)) return true;
     node = select.base;
   }
+}
+
+function looksForComputedName({ args }: SyntaxNode): boolean {
+  const [name, container] = args as [SyntaxNode, SyntaxNode];
+  return literalString(name) === null && container.op !== 'list' && mayBeOfArguments(container);
 }
 
 function keyLookedFor(node: SyntaxNode): string | null {

@@ -79,14 +79,18 @@ describe('names that rules read', () => {
     ['mcp.arguments.items.exists(i, i.path == "x")', ['ITEMS', 'PATH', 'X']],
     ['mcp.arguments.exists(k, k == "path")', ['PATH']],
     ['mcp.arguments[mcp.tool + "path"] == 1', ['PATH']],
+    ['(mcp.tool == "x" ? "path" : "dir") in mcp.arguments', ['PATH', 'DIR']],
+    ['mcp.arguments.o == {"path": true}', ['O', 'PATH']],
+    ['mcp.arguments.o in [{"a": {"path": 1}}]', ['O', 'A', 'PATH']],
   ])('%s', (when, names) => {
     for (const name of names) expect(ambiguityOf(`{"${name}":1}`, when), name).toMatch(CASE);
     expect(ambiguityOf('{"GROUPS":1,"TOOL":2,"ARGUMENTS":3}', when)).toBeNull();
   });
 
   it('are not those of other variables', () => {
-    const when = 'mcp.arguments.a == "V" && principal.claims.email == "x" && http.headers["accept"] == "y"';
-    expect(ambiguityOf('{"EMAIL":1,"ACCEPT":2,"v":1}', when)).toBeNull();
+    const when =
+      'mcp.arguments.a == "V" && principal.claims.email == "x" && http.headers["accept"] == "y" && !(mcp.tool in ["push"])';
+    expect(ambiguityOf('{"EMAIL":1,"ACCEPT":2,"v":1,"Push":3}', when)).toBeNull();
   });
 });
 
