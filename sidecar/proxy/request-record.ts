@@ -68,7 +68,8 @@ export function describeRequest(
 ): void {
   const first = messages[0];
   const shownFirst = shown.messages?.[0] ?? first;
-  const mcpSessionId = headerOf(request.rawHeaders, 'mcp-session-id');
+  // An empty one names none.
+  const mcpSessionId = headerOf(request.rawHeaders, 'mcp-session-id') || null;
   const sseSessionId = sessionIdOf(request.url as string);
   exchange.batch = batch;
   exchange.deletesSession = request.method === 'DELETE';

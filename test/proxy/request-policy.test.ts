@@ -247,6 +247,9 @@ describe('a session', () => {
     await pass(post(call('echo'), 'Authorization: Bearer ada', 'Mcp-Session-Id:'));
     client = await connectRaw(recorder.port);
     await pass(post(call('echo'), 'Authorization: Bearer bob', 'Mcp-Session-Id:'));
+    const sessions = ofType(await recorder.finish(), 'request').map(({ session }) => session);
+    expect(sessions.map((session) => session?.how)).toEqual(['address', 'address']);
+    expect(sessions[0]?.id).not.toBe(sessions[1]?.id);
   });
 
   it('is bound over a restart, and free again when the server has ended it', async () => {
