@@ -5,7 +5,7 @@
  */
 import { bodyOf, MAX_LINE_BYTES, splitBody } from '@mcp-recorder/recording/format/body';
 import { encodeChunkTail, encodeEventTail } from '@mcp-recorder/recording/format/encode';
-import type { Body, Hidden, Sse, Withheld } from '@mcp-recorder/recording/format/line';
+import type { Body, Hidden, Masked, Sse, Withheld } from '@mcp-recorder/recording/format/line';
 import type { LineTail } from '../spool/spool.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -54,6 +54,7 @@ export class BodyLines {
 
   /** A piece of a body that is no event stream. @param decodedBytes of the body that it stands for */
   chunk(body: Omit<Body, 'wire_bytes'>, decodedBytes: number): void {
+    countMasked(this.#exchange, body);
     this.#tails.push(
       encodeChunkTail({
         exchange: this.#exchange.id,
@@ -146,6 +147,7 @@ export class BodyLines {
   }
 
   #eventLine(sse: Sse, body: Omit<Body, 'wire_bytes'>, decodedBytes: number): void {
+    countMasked(this.#exchange, body);
     this.#tails.push(
       encodeEventTail({
         exchange: this.#exchange.id,
@@ -159,6 +161,7 @@ export class BodyLines {
     this.#offset += decodedBytes;
   }
 
+  /** The wire bytes that the next line stands for. */
   #counted(): number {
     const bytes = this.#uncounted;
     this.#uncounted = 0;
@@ -202,6 +205,17 @@ function withRoom(notes: BodyNotes): { first: BodyNotes; more: Hidden[][] } {
 }
 
 const NOTHING_MORE: Hidden[][] = [];
+
+/** Counts what a line says that was masked. */
+export function countMasked(
+  { context }: Exchange,
+  { masked, wire_masked }: Pick<Body, 'masked' | 'wire_masked'>,
+): void {
+  for (const { rule, count } of masked ?? NOTHING_MASKED) context.metrics.masked(rule, count);
+  for (const { rule, count } of wire_masked ?? NOTHING_MASKED) context.metrics.masked(rule, count);
+}
+
+const NOTHING_MASKED: readonly Masked[] = [];
 
 /** The columns of a body that is not shown. */
 export function withheld(reason: Withheld['reason'], bytes: number): Omit<Body, 'wire_bytes'> {

@@ -20,13 +20,22 @@ const LINE_FEED = 10;
 /** Most messages in one text: each costs lines of the recording. */
 const MAX_MESSAGES = 1_000;
 
-/** The messages of one JSON text: none when it is no JSON, null when there are too many. */
-export function readMessages(text: string): Message[] | null {
+/** The messages of a text, or why they are not known: it has too many, or begins as JSON and is none. */
+export type ReadMessages = Message[] | 'too_many_messages' | 'malformed_json';
+
+/** The messages of one JSON text; none when the text does not begin as one with messages does. */
+export function scanText(text: string): ReadMessages {
   const first = text.trimStart().charCodeAt(0);
   if (first !== 0x7b && first !== 0x5b) return NONE;
   const scanned = scanMessages(text, { maxMessages: MAX_MESSAGES });
-  if (scanned.ok) return scanned.messages;
-  return scanned.reason === 'too_many_messages' ? null : NONE;
+  return scanned.ok ? scanned.messages : scanned.reason;
+}
+
+/** The messages of one JSON text: none when it is no JSON, null when there are too many. */
+export function readMessages(text: string): Message[] | null {
+  const read = scanText(text);
+  if (read === 'too_many_messages') return null;
+  return read === 'malformed_json' ? NONE : read;
 }
 
 /** @param maxBytes of the body, or of one line of it, that are kept for reading */

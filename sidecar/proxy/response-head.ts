@@ -12,6 +12,7 @@ import type { Masker } from '../exchange/masking/masking.ts';
 import { maskedHeader, maskedName } from '../exchange/masking/names.ts';
 import { Tally } from '../exchange/masking/tally.ts';
 import type { LineTail } from '../spool/spool.ts';
+import { countMasked } from './body-lines.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf, withoutHeader } from './headers.ts';
 
@@ -40,8 +41,10 @@ export function encodeResponse(
   const tally = masker === null ? null : new Tally();
   tally?.add(body.masked);
   const coding = headerOf(headers, 'content-encoding');
-  const known = exchange.known(tally);
+  const known = exchange.known();
   const recorded = encodeRecordedHeaders(headers, hash, masker, tally);
+  const masked = tally?.counts ?? body.masked;
+  countMasked(exchange, { ...body, ...(masked === undefined ? {} : { masked }) });
   return encodeResponseTail({
     exchange: exchange.id,
     part: exchange.nextPart(),
@@ -50,7 +53,7 @@ export function encodeResponse(
     content_coding: coding === null ? null : maskedName(masker, coding, null),
     httpJson: `{"method":null,"target":null,"status":${status},"client_address":null,"headers":${recorded}}`,
     ...body,
-    ...(tally?.counts === undefined ? {} : { masked: tally.counts }),
+    ...(masked === undefined ? {} : { masked }),
   });
 }
 

@@ -11,7 +11,7 @@ import type { Masker } from '../exchange/masking/masking.ts';
 import { maskedName } from '../exchange/masking/names.ts';
 import { withoutTools } from '../exchange/rules/tool-list.ts';
 import type { Exchange } from './exchange.ts';
-import { readMessages } from './message-watch.ts';
+import { readMessages, scanText } from './message-watch.ts';
 
 export interface Treatment {
   /** Masks what is recorded. */
@@ -69,16 +69,20 @@ export interface TreatedUnit {
 
 const NO_MESSAGES: Message[] = [];
 const AS_IT_CAME = 'as it came';
+const TOO_MUCH: MaskedBody = { found: 'too_much' };
 
 /** Treats a unit, and notes its messages. */
 export function treatUnit(exchange: Exchange, treatment: Treatment, unit: Unit): TreatedUnit {
   const { record } = treatment;
-  const read = unit.readAs === null ? NO_MESSAGES : readMessages(unit.readAs);
-  const messages = read ?? NO_MESSAGES;
+  const read = unit.readAs === null ? NO_MESSAGES : scanText(unit.readAs);
+  const messages = typeof read === 'string' ? NO_MESSAGES : read;
   // Clients may read more in it than was.
-  const unread = read === null || (unit.text === null && messages.length === 0);
-  const found =
-    record === null || exchange.metadataOnly ? null : mask(record, unit, unit.forRecord ?? unit.text);
+  const unread = typeof read === 'string' || (unit.text === null && messages.length === 0);
+  // What begins as JSON and is none may have members all the same that a rule names: some readers take the beginning.
+  const isBroken = read === 'malformed_json';
+  let found: MaskedBody | null = null;
+  if (record !== null && !exchange.metadataOnly)
+    found = isBroken ? TOO_MUCH : mask(record, unit, unit.forRecord ?? unit.text);
   const shown = record === null ? messages : shownMessages(messages, found);
   const treated: TreatedUnit = {
     shown: AS_IT_CAME,
@@ -88,7 +92,7 @@ export function treatUnit(exchange: Exchange, treatment: Treatment, unit: Unit):
     wireMasked: null,
     hidden: null,
     broken: false,
-    tooLarge: read === null,
+    tooLarge: read === 'too_many_messages',
   };
   if (exchange.withholds || (unread && exchange.mayWithhold)) treated.shown = { reason: 'metadata_only' };
   else if (found?.found === 'too_much') treated.shown = { reason: 'masking_bound' };
@@ -98,10 +102,12 @@ export function treatUnit(exchange: Exchange, treatment: Treatment, unit: Unit):
   } else if (unit.forRecord !== undefined && unit.forRecord !== unit.text) {
     treated.shown = { bytes: Buffer.from(unit.forRecord), text: unit.forRecord };
   }
-  if (treatment.altersWire) alter(exchange, treatment, unit, unread, treated);
-  // Names of tools are content.
-  if (treated.hidden !== null && treated.shown !== AS_IT_CAME && 'reason' in treated.shown) {
-    treated.hidden = treated.hidden.map(({ rule }) => ({ rule, names: [] }));
+  if (treatment.wire !== null && isBroken) treated.broken = true;
+  else if (treatment.altersWire) alter(exchange, treatment, unit, unread, treated);
+  if (treated.shown !== AS_IT_CAME && 'reason' in treated.shown) {
+    exchange.context.metrics.withheld(treated.shown.reason);
+    // Names of tools are content.
+    if (treated.hidden !== null) treated.hidden = treated.hidden.map(({ rule }) => ({ rule, names: [] }));
   }
   return treated;
 }

@@ -10,6 +10,7 @@ import { maskedName } from '../exchange/masking/names.ts';
 import { Tally } from '../exchange/masking/tally.ts';
 import { createSseSplitter, type SsePiece, type SseSplitter } from '../exchange/sse.ts';
 import { withData } from '../exchange/sse-data.ts';
+import { createTextUnits, isPlainText } from '../exchange/text-units.ts';
 import type { LineTail } from '../spool/spool.ts';
 import { BodyLines, type BodyNotes, NO_NOTES } from './body-lines.ts';
 import { type DecodeFailure, readCoding } from './content-coding.ts';
@@ -53,6 +54,8 @@ export class UnitBody implements ResponseBody {
   #givenBytes = 0;
   /** A piece of the unit was given out that is not its last. */
   #begun = false;
+  /** Pieces of the unit of the piece that is recorded now were recorded before. */
+  #goesOn = false;
   /** The bound of the unit is passed: it flows. */
   #passed = false;
   /** Nothing that comes is a whole unit: the body broke off, or is only a part of one. */
@@ -89,7 +92,7 @@ export class UnitBody implements ResponseBody {
       onPiece();
     });
     this.#splitter = this.isEventStream ? createSseSplitter({ maxPendingBytes: maxBytes }) : null;
-    this.#units = this.isEventStream ? null : createBodyUnits({ maxPendingBytes: maxBytes });
+    this.#units = this.isEventStream ? null : unitsOf(treatment, contentType, maxBytes);
     this.#readsMessages = mayBeMessages(contentType);
     this.#endpointAwaited = this.isEventStream && exchange.mayOpenSession;
     // A part of a content (RFC 9110 15.3.7) may end in the middle of what a rule would find.
@@ -242,6 +245,7 @@ export class UnitBody implements ResponseBody {
   /** Whether the piece is a whole unit; follows the units. */
   #isWhole(last: boolean): boolean {
     const whole = last && !this.#begun && !this.#cutOff;
+    this.#goesOn = this.#begun;
     this.#begun = !last;
     if (last) this.#passed = false;
     return whole;
@@ -338,10 +342,13 @@ export class UnitBody implements ResponseBody {
 
   /** Why nothing is shown of a unit in pieces; null when it is. */
   #reasonOfPiece(): 'metadata_only' | 'masking_bound' | null {
-    const { metadataOnly, mayWithhold, withholds } = this.#exchange;
-    if (metadataOnly) return 'metadata_only';
-    if (this.#treatment.record !== null || this.#endpointAwaited) return 'masking_bound';
-    return mayWithhold || withholds ? 'metadata_only' : null;
+    const { metadataOnly, mayWithhold, withholds, context } = this.#exchange;
+    let reason: 'metadata_only' | 'masking_bound' | null = null;
+    if (metadataOnly) reason = 'metadata_only';
+    else if (this.#treatment.record !== null || this.#endpointAwaited) reason = 'masking_bound';
+    else if (mayWithhold || withholds) reason = 'metadata_only';
+    if (reason !== null && !this.#goesOn) context.metrics.withheld(reason);
+    return reason;
   }
 
   #passesInPieces(): boolean {
@@ -367,3 +374,13 @@ export class UnitBody implements ResponseBody {
 }
 
 const SESSION_ID = [{ rule: 'session-id', count: 1 }];
+
+function unitsOf(
+  { record, wire }: Treatment,
+  contentType: string | null,
+  maxPendingBytes: number,
+): BodyUnits {
+  if (!isPlainText(contentType)) return createBodyUnits({ maxPendingBytes });
+  const maskers = [record, wire].filter((masker) => masker !== null);
+  return createTextUnits({ streams: maskers.map((masker) => masker.stream()), maxPendingBytes });
+}

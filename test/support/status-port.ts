@@ -25,7 +25,7 @@ export interface StatusPort {
 
 /** What a recorder in good health answers. */
 export function healthyLink(
-  changes: { token?: string; digest?: string; server?: object; gate?: object } = {},
+  changes: { token?: string; digest?: string; server?: object; gate?: object; auth?: object } = {},
 ): object {
   return {
     token: changes.token ?? 'token-1',
@@ -34,6 +34,7 @@ export function healthyLink(
       stream: '01JDPS5T8Z0000000000000000',
       draining: false,
       version: '0.1.0',
+      ...(changes.auth === undefined ? {} : { auth: changes.auth }),
     },
     configuration: {
       digest: changes.digest ?? `sha256:${'0'.repeat(64)}`,

@@ -33,6 +33,8 @@ const BEGIN_TEXT = 4;
 const END_TEXT = 8;
 const WORD_BOUNDARY = 16;
 const NO_WORD_BOUNDARY = 32;
+/** Of the argument of a rune instruction. */
+const FOLD_CASE = 1;
 
 interface Instruction {
   op: number;
@@ -166,9 +168,11 @@ function placesFrom(program: Program, first: number): TriggerPlace[] {
 
 function addRunes(characters: CharacterClass, instruction: Instruction): void {
   for (let code = 0; code < 128; code += 1) if (matches(instruction, code)) addCharacter(characters, code);
-  const { runes, arg } = instruction;
-  const folded = (arg & 1) === 1;
-  if (instruction.op >= OP.runeAny || folded || (runes.at(-1) as number) > 127) addCharacter(characters, 128);
+  const { op, runes, arg } = instruction;
+  const folded =
+    runes.length === 1 && (arg & FOLD_CASE) !== 0 && /[ks]/i.test(String.fromCodePoint(runes[0] as number));
+  // K and S are other cases of characters that are not ASCII.
+  if (op >= OP.runeAny || folded || (runes.at(-1) as number) > 127) addCharacter(characters, 128);
 }
 
 /** Whether JSON sources have another spelling for one of them. */
@@ -180,6 +184,29 @@ function matches(instruction: Instruction, rune: number): boolean {
   if (instruction.op === OP.runeAny) return true;
   if (instruction.op === OP.runeAnyNotNewline) return rune !== 0x0a;
   return instruction.matchRune(rune);
+}
+
+/** The program in columns: reading an element of an array takes a fraction of the time of a property. */
+interface Columns {
+  ops: Uint8Array;
+  outs: Int32Array;
+  args: Int32Array;
+  /** Of each instruction a flag for each ASCII character that it takes. */
+  ascii: Uint8Array;
+}
+
+function columnsOf({ inst }: Program): Columns {
+  const ascii = new Uint8Array(128 * inst.length);
+  for (const [index, instruction] of inst.entries()) {
+    if (instruction.op < OP.rune) continue;
+    for (let code = 0; code < 128; code += 1) ascii[128 * index + code] = Number(matches(instruction, code));
+  }
+  return {
+    ops: Uint8Array.from(inst, ({ op }) => op),
+    outs: Int32Array.from(inst, ({ out }) => out),
+    args: Int32Array.from(inst, ({ arg }) => arg),
+    ascii,
+  };
 }
 
 /** Threads of a simulation, by priority: the instruction of each, and where its match began. */
@@ -199,10 +226,10 @@ function newThreads(size: number): Threads {
 /** Simulates the program as RE2 does (Pike), with one thread an instruction at most. */
 function searcherOf(program: Program): OwnPattern['search'] {
   const { inst, start } = program;
-  const size = inst.length;
-  let current = newThreads(size);
-  let next = newThreads(size);
-  const stack = new Int32Array(2 * size);
+  const { ops, outs, args, ascii } = columnsOf(program);
+  let current = newThreads(inst.length);
+  let next = newThreads(inst.length);
+  const stack = new Int32Array(2 * inst.length);
   const first = emptyClass();
   for (const index of closure(program, [start])) {
     const instruction = inst[index] as Instruction;
@@ -211,6 +238,8 @@ function searcherOf(program: Program): OwnPattern['search'] {
 
   /** Adds a thread and all that it reaches without a character; returns the steps taken. */
   function add(threads: Threads, from: number, begun: number, context: number): number {
+    const { instructions, starts, places } = threads;
+    let { count } = threads;
     let steps = 0;
     let depth = 1;
     stack[0] = from;
@@ -218,58 +247,64 @@ function searcherOf(program: Program): OwnPattern['search'] {
       depth -= 1;
       const index = stack[depth] as number;
       steps += 1;
-      const place = threads.places[index] as number;
-      if (place < threads.count && threads.instructions[place] === index) continue;
-      threads.places[index] = threads.count;
-      threads.instructions[threads.count] = index;
-      threads.starts[threads.count] = begun;
-      threads.count += 1;
-      const { op, out, arg } = inst[index] as Instruction;
+      const place = places[index] as number;
+      if (place < count && instructions[place] === index) continue;
+      places[index] = count;
+      instructions[count] = index;
+      starts[count] = begun;
+      count += 1;
+      const op = ops[index] as number;
+      if (op >= OP.rune || op === OP.match || op === OP.fail) continue;
+      const arg = args[index] as number;
       if (op === OP.alt || op === OP.altMatch) {
         stack[depth] = arg;
-        stack[depth + 1] = out;
-        depth += 2;
-      } else if (op === OP.capture || op === OP.nop || (op === OP.emptyWidth && (arg & ~context) === 0)) {
-        stack[depth] = out;
         depth += 1;
+      } else if (op === OP.emptyWidth && (arg & ~context) !== 0) {
+        continue;
       }
+      stack[depth] = outs[index] as number;
+      depth += 1;
     }
+    threads.count = count;
     return steps;
   }
 
   return (codes, length, from, work) => {
-    let found: [number, number] | null = null;
+    let foundStart = -1;
+    let foundEnd = -1;
+    let { steps } = work;
     current.count = 0;
-    for (let index = from; index <= length; ) {
+    for (let index = from; index <= length && steps >= 0; ) {
       if (current.count === 0) {
-        if (found !== null) return found;
+        if (foundStart !== -1) break;
         const skipped = index;
         while (index < length && first[Math.min(codes[index] as number, 128)] === 0) index += 1;
-        work.steps -= (index - skipped) >> 3;
-        if (index >= length) return null;
+        steps -= (index - skipped) >> 3;
+        if (index >= length) break;
       }
-      if (found === null) work.steps -= add(current, start, index, contextAt(codes, length, index));
+      if (foundStart === -1) steps -= add(current, start, index, contextAt(codes, length, index));
       const rune = runeAt(codes, length, index);
       const behind = index + (rune > 0xffff ? 2 : 1);
       const context = contextAt(codes, length, behind);
       next.count = 0;
+      steps -= current.count;
       for (let thread = 0; thread < current.count; thread += 1) {
-        const instruction = inst[current.instructions[thread] as number] as Instruction;
-        const begun = current.starts[thread] as number;
-        work.steps -= 1;
-        if (instruction.op === OP.match) {
-          found = [begun, index];
+        const at = current.instructions[thread] as number;
+        const op = ops[at] as number;
+        if (op === OP.match) {
+          foundStart = current.starts[thread] as number;
+          foundEnd = index;
           break;
         }
-        if (instruction.op >= OP.rune && rune >= 0 && matches(instruction, rune)) {
-          work.steps -= add(next, instruction.out, begun, context);
-        }
+        if (op < OP.rune || rune < 0) continue;
+        const taken = rune < 128 ? ascii[128 * at + rune] === 1 : matches(inst[at] as Instruction, rune);
+        if (taken) steps -= add(next, outs[at] as number, current.starts[thread] as number, context);
       }
-      if (work.steps < 0) return null;
       [current, next] = [next, current];
       index = behind;
     }
-    return found;
+    work.steps = steps;
+    return foundStart === -1 || steps < 0 ? null : [foundStart, foundEnd];
   };
 }
 

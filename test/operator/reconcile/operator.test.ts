@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConfigMap } from 'kubernetes-types/core/v1';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import type { KubeClient } from '../../../operator/kube/client.ts';
 import {
   ADMISSION_POLICIES,
@@ -97,6 +98,35 @@ describe.runIf(HELM_IS_HERE)('the operator', () => {
       'mcp-recorder-pods-0',
     );
     expect(await operator.metric('mcp_recorder_operator_leader')).toBe(1);
+  });
+
+  it('has a wrong rule refused when it is applied, with its place, before there is any resource', async () => {
+    const rules = [{ name: 'wrong', when: 'mcp.tool ==', action: 'Deny' }];
+    const refused = /resources\.mcp-recorder\.dev.*spec\.rules\[0\]\.when: line 1, column \d+: /;
+    await soon(async () => {
+      const made = await createServer(client, namespace, 'github', { rules }).catch((error: Error) => error);
+      if (made instanceof Error) return refused.test(made.message);
+      // Its webhook is not known everywhere yet.
+      await client.delete(RECORDED_SERVERS, at('github'));
+      return false;
+    });
+  });
+
+  it('gives recorders the keys of the tokens of service accounts, and tells how identity is', async () => {
+    const auth = { resource: 'https://mcp.example.com/github', kubernetes: {} };
+    const pod = await enforced({ auth });
+    const { data = {} } = await client.get(CONFIG_MAPS, at(OWNED));
+    const { issuer, keys } = await client.tokenIssuer();
+    const written = parse(data['config.yaml'] ?? '');
+    expect(written.auth.kubernetes).toEqual({ issuer, jwks: { keys } });
+    expect(await condition('IdentityHealthy')).toBe('True IdentityHealthy');
+    const since = new Date().toISOString();
+    const down = { issuer, state: 'Unavailable' as const, problem: 'it is down', since };
+    pod.changes = { auth: { issuers: [down] } };
+    await soon(async () => (await condition('IdentityHealthy')) === 'False IssuerUnavailable', 30_000);
+    expect(await condition('Ready')).toBe('False IssuerUnavailable');
+    pod.changes = {};
+    await becomesReady(30_000);
   });
 
   it('brings a resource to Enforced: pods injected and proven, Services led, the policy in place', async () => {

@@ -13,6 +13,7 @@ import {
   NETWORK_POLICIES,
   RECORDED_SERVERS,
   SERVICES,
+  VALIDATING_WEBHOOKS,
 } from '../../../operator/reconcile/kinds.ts';
 import { HELM_IS_HERE } from '../chart/helm.ts';
 import { createDeployment, createPod, createServer, createService } from './cluster.ts';
@@ -53,7 +54,7 @@ async function expectReleased(): Promise<void> {
   const lease = await client.get(LEASES, LEASE);
   expect(lease.spec?.holderIdentity).toMatch(/^release-/);
   expect(lease.metadata.ownerReferences).toMatchObject([{ kind: 'ClusterRole', name: 'mcp-recorder' }]);
-  const kinds: Resource[] = [MUTATING_WEBHOOKS, ADMISSION_POLICIES, ADMISSION_BINDINGS];
+  const kinds: Resource[] = [MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS, ADMISSION_POLICIES, ADMISSION_BINDINGS];
   for (const kind of kinds) expect(await client.list(kind)).toEqual([]);
   expect(await client.list(NETWORK_POLICIES, { namespace })).toEqual([]);
   const { metadata, spec } = await client.get(SERVICES, at('web'));
