@@ -121,6 +121,7 @@ export class ResponseRecorder implements UpstreamHandler {
 
   onHead(status: number, reason: string, headers: string[]): void {
     this.#head = { status, reason, headers };
+    if (status === 401) this.#exchange.policy.credential?.refused();
     this.#owner.answered();
     const sessionId = headerOf(headers, 'mcp-session-id');
     if (sessionId !== null) this.#exchange.nameSession({ mcpSessionId: sessionId });

@@ -141,6 +141,7 @@ describe('a policy', () => {
     const credential = {
       current: () => ({ ok: false, problem: '' }) as const,
       problem: null,
+      refused() {},
       close: () => void ended.push('credential'),
     };
     const before = { ...plain, identity: identity('before'), credential };
