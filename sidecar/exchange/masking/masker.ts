@@ -17,7 +17,6 @@ import { isForm, maskForm, ruleOfMember } from './form-text.ts';
 import { maskJson } from './json-masking.ts';
 import type { MaskedText, Masker } from './masking.ts';
 import { maskPlain } from './plain-text.ts';
-import { createTextStream } from './text-stream.ts';
 import { newHits } from './triggers.ts';
 
 export function createMasker(rules: CompiledRules): Masker {
@@ -59,7 +58,7 @@ export function createMasker(rules: CompiledRules): Masker {
       : { bytes: Buffer.from(text, 'latin1'), masked: masked ?? [], exceeded };
   }
 
-  return { content, value, member, bytes, stream: () => createTextStream(rules, value) };
+  return { content, value, member, bytes };
 }
 
 function masked(rules: CompiledRules, text: string, mask: (run: Run) => string): MaskedText {
