@@ -110,8 +110,8 @@ for (const when of TYPICAL) {
   );
 }
 
-const numbers = `[${'1,'.repeat(2 * MIB - 1)}1]`;
-const objects = `[${'{"n":1},'.repeat(400_000)}{}]`;
+const numbers = `[${'1,'.repeat(99_999)}1]`;
+const objects = `[${'{"n":1},'.repeat(20_000)}{}]`;
 const half = `"${'a'.repeat(2 * MIB)}"`;
 const some = `[${'1,'.repeat(9999)}1]`;
 /** Each is ended by the limit. */

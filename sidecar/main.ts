@@ -2,13 +2,11 @@
  * Owns the life of one recorder: its parts are made, joined, drained and closed here, and nowhere else.
  * Invariant: it passes exchanges only while its gate lets them, and it is drained in the order listener, spool, status.
  */
-import { encodeTail } from '@mcp-recorder/recording/format/encode';
 import { createClock } from '@mcp-recorder/recording/format/time';
 import { createUlidFactory } from '@mcp-recorder/recording/format/ulid';
 import { type Logger, pino } from 'pino';
 import { makeCertificate } from './certificate.ts';
 import type { Address } from './config/address.ts';
-import { changeOf } from './config/change.ts';
 import type { Configuration } from './config/schema.ts';
 import { createDenials } from './denials.ts';
 import { createDrain } from './drain.ts';
@@ -27,6 +25,7 @@ import { HOLD_BOUNDS } from './proxy/hold.ts';
 import { createMemoryBudget } from './proxy/request-body.ts';
 import { createUpstream } from './proxy/upstream.ts';
 import { openRecording, type RecorderParts } from './open-recording.ts';
+import { createReconfiguration } from './reconfigure.ts';
 import { createReport, type DrainReport } from './report.ts';
 import type { LineTail, Spool } from './spool/spool.ts';
 import { openSessionBindings } from './session-bindings.ts';
@@ -87,15 +86,14 @@ async function join(
   parts: RecorderParts & { log: Logger },
   policy: Policy,
 ): Promise<Recorder> {
-  let inForce = configuration;
-  let reconfigured: Promise<unknown> = Promise.resolve();
+  const inForce = { configuration };
   const { pod, log } = parts;
   const { tls } = configuration.status;
   const certificate = tls === undefined ? null : await makeCertificate();
   const clock = createClock();
   const newId = createUlidFactory();
   const stream = newId();
-  const report = createReport(() => inForce, stream, log);
+  const report = createReport(() => inForce.configuration, stream, log);
   /** What the gate's changes act on, once it is there. */
   const live: { spool: Spool | null; listener: Listener | null } = { spool: null, listener: null };
   const gate = createGate({
@@ -208,7 +206,7 @@ async function join(
     registry: metrics.registry,
     ...(certificate === null
       ? {}
-      : { tls: { ...certificate, operatorCa: () => inForce.status.tls?.operatorCa ?? '' } }),
+      : { tls: { ...certificate, operatorCa: () => inForce.configuration.status.tls?.operatorCa ?? '' } }),
     ...(pod === undefined
       ? {}
       : { link: () => pod.link(describe()), drain: { path: pod.drainPath, run: drain.answer } }),
@@ -245,7 +243,7 @@ async function join(
   }
 
   function applyAckPolicy(): void {
-    const { commit, onFailure } = inForce.recording;
+    const { commit, onFailure } = inForce.configuration.recording;
     if (commit === 'ObjectStorage') live.spool?.setAckPolicy(ackPolicy(gate.current, onFailure));
   }
 
@@ -273,44 +271,23 @@ async function join(
     for (const { method, outcome } of settled) context.metrics.operationEnded(method, outcome);
   }
 
-  async function takeOver(wanted: Configuration, signedBy: string | null): Promise<string[]> {
-    const { next, restartNeeded } = changeOf(inForce, wanted, pod !== undefined);
-    const { policy: replaced } = context;
-    const policy =
-      parts.policy ?? (await loadPolicy(next, log, { configuration: inForce, policy: replaced }));
-    // From here on at once: what is judged by the one or by the other is told apart by the line of the recording.
-    const { digest: before, recording: old } = inForce;
-    inForce = next;
-    context.policy = policy;
-    closePolicy(replaced, policy);
-    if (policy.rules !== replaced.rules) report.rulesChanged();
-    if (next.digest !== before) {
-      const config = { kind: 'configuration', before, after: next.digest, signed_by: signedBy } as const;
-      appendUncarried([encodeTail({ type: 'config', config })], next.digest);
-    }
-    log.level = next.log.level;
-    const { maxRequestBytes, maxUploadLagMs, onFailure } = next.recording;
-    context.maxRequestBytes = maxRequestBytes;
-    gaps.allowed = onFailure === 'Open';
-    if (maxUploadLagMs !== old.maxUploadLagMs) recording.setMaxUploadLag(maxUploadLagMs);
-    if (maxUploadLagMs !== old.maxUploadLagMs || onFailure !== old.onFailure) gate.setPolicy(next.recording);
-    applyAckPolicy();
-    cutUnrecorded();
-    return restartNeeded;
-  }
-
-  /** One after the other: each begins where the one before has ended. */
-  function reconfigure(wanted: Configuration, signedBy: string | null): Promise<string[]> {
-    const done = reconfigured.then(() => takeOver(wanted, signedBy));
-    reconfigured = done.catch(() => {});
-    return done;
-  }
-
-  function refuseConfiguration(digest: string, signedBy: string | null): void {
-    const { digest: before } = inForce;
-    const config = { kind: 'configuration_refused', before, after: digest, signed_by: signedBy } as const;
-    appendUncarried([encodeTail({ type: 'config', config })]);
-  }
+  const { reconfigure, refuseConfiguration } = createReconfiguration({
+    inForce,
+    context,
+    policy: parts.policy ?? null,
+    filesAreMounted: pod !== undefined,
+    log,
+    report,
+    append: appendUncarried,
+    changed(before, { maxUploadLagMs, onFailure }) {
+      gaps.allowed = onFailure === 'Open';
+      const hasOtherLag = maxUploadLagMs !== before.maxUploadLagMs;
+      if (hasOtherLag) recording.setMaxUploadLag(maxUploadLagMs);
+      if (hasOtherLag || onFailure !== before.onFailure) gate.setPolicy({ maxUploadLagMs, onFailure });
+      applyAckPolicy();
+      cutUnrecorded();
+    },
+  });
 
   async function end(): Promise<DrainReport> {
     const ended = await drain.begin(0);

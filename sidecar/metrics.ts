@@ -1,30 +1,22 @@
 /**
  * Owns the names and meanings of the recorder's metrics.
- * Invariant: no label carries what a caller chose, so the number of series is bounded whatever is sent and however often the configuration
- * changes; counting allocates nothing.
+ * Invariant: no label carries what a caller chose, so the number of series is bounded whatever is sent; counting allocates nothing.
  */
-import type { Decision, EndHow, Outcome, Withheld } from '@mcp-recorder/recording/format/line';
+import type { EndHow, Outcome } from '@mcp-recorder/recording/format/line';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { type AccessMetrics, type AccessSources, createAccessMetrics } from './access-metrics.ts';
 import type { GateReason, GateState } from './gate.ts';
-import type { IssuerHealth } from './identity/identity.ts';
+import { createChildren } from './metric-children.ts';
 import type { SpoolStatus } from './spool/spool.ts';
 
 /** Everything that is counted; read by the registry when it is scraped. */
-export interface Metrics {
+export interface Metrics extends AccessMetrics {
   readonly registry: Registry;
   exchangeEnded(how: EndHow): void;
   /** @param method of the call; null when the answer's call is not known to this process */
   operationEnded(method: string | null, outcome: Outcome): void;
   /** @param reason a key of the table of refusals, never a caller's text */
   denied(reason: string): void;
-  /** @param rule null: none matched */
-  decided(rule: string | null, action: Decision['action']): void;
-  /** A rule could not be evaluated, so the call was denied. @param rule null: what all rules need could not be made */
-  ruleFailed(rule: string | null): void;
-  /** @param rule that found it, or the detector */
-  masked(rule: string, count: number): void;
-  /** A body, or a piece of one, of which the recording has only the size. */
-  withheld(reason: Withheld['reason']): void;
   /** One fdatasync of the spool. */
   synced(durationMs: number): void;
   segmentSealed(): void;
@@ -41,16 +33,13 @@ export interface Metrics {
 }
 
 /** What is looked up when the registry is scraped. */
-export interface MetricSources {
+export interface MetricSources extends AccessSources {
   activeExchanges(): number;
   /** Exchanges whose response is an open event stream. */
   activeStreams(): number;
   gate(): GateState['state'];
   spool(): Pick<SpoolStatus, 'watermarks' | 'bytes' | 'sizeLimit' | 'quarantined' | 'lagMs'>;
   storeFailing(): boolean;
-  issuers(): readonly IssuerHealth[];
-  /** The server's own credential can't be had. */
-  credentialFailing(): boolean;
 }
 
 /** Methods of all revisions of the protocol; any other text is counted as `other`. */
@@ -85,9 +74,6 @@ const SYNC_BUCKETS_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0
 
 /** From a store in the same rack to one that is about to be given up. */
 const UPLOAD_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-/** So many names of rules and detectors have series of their own; what is configured later is counted as `other`. */
-const MAX_NAMES = 500;
-const ISSUER_STATES: readonly IssuerHealth['state'][] = ['Ok', 'Stale', 'Unavailable'];
 const GATE_STATES: readonly GateState['state'][] = ['Open', 'Degraded', 'Closed', 'FailOpen'];
 
 /** The recorder's metrics, in a registry of their own. */
@@ -125,30 +111,6 @@ export function createMetrics(sources: MetricSources): Metrics {
   const refusals = new Counter({
     name: 'mcp_recorder_denied_total',
     help: 'Requests refused by the recorder, by reason.',
-    labelNames: ['reason'],
-    registers,
-  });
-  const decisions = new Counter({
-    name: 'mcp_recorder_decisions_total',
-    help: 'Decisions about messages, by the rule that matched (none: "") and what it does.',
-    labelNames: ['rule', 'action'],
-    registers,
-  });
-  const ruleErrors = new Counter({
-    name: 'mcp_recorder_rule_errors_total',
-    help: 'Rules that could not be evaluated, by rule; the message was denied.',
-    labelNames: ['rule'],
-    registers,
-  });
-  const maskings = new Counter({
-    name: 'mcp_recorder_masked_total',
-    help: 'Values that masking replaced, by rule or detector.',
-    labelNames: ['rule'],
-    registers,
-  });
-  const withholdings = new Counter({
-    name: 'mcp_recorder_withheld_total',
-    help: 'Bodies, or pieces of them, that the recording has only the size of, by reason.',
     labelNames: ['reason'],
     registers,
   });
@@ -193,35 +155,6 @@ export function createMetrics(sources: MetricSources): Metrics {
     'How long the oldest line that the store has not confirmed has been on disk here.',
     () => sources.spool().lagMs / 1000,
   );
-  gauge('credential_failing', "1 while the server's own credential can not be had.", () =>
-    Number(sources.credentialFailing()),
-  );
-  const issuerState = new Gauge({
-    name: 'mcp_recorder_issuer_state',
-    help: '1 for the state that the keys of an issuer are in, 0 for the others.',
-    labelNames: ['issuer', 'state'],
-    registers: [],
-    collect() {
-      this.reset();
-      for (const { issuer, state: now } of sources.issuers()) {
-        for (const state of ISSUER_STATES) this.labels(issuer, state).set(Number(now === state));
-      }
-    },
-  });
-  registry.registerMetric(issuerState);
-  const keysAge = new Gauge({
-    name: 'mcp_recorder_issuer_keys_age_seconds',
-    help: 'Time since the keys of an issuer were fetched.',
-    labelNames: ['issuer'],
-    registers: [],
-    collect() {
-      this.reset();
-      for (const { issuer, keysAgeMs } of sources.issuers()) {
-        if (keysAgeMs !== null) this.labels(issuer).set(keysAgeMs / 1000);
-      }
-    },
-  });
-  registry.registerMetric(keysAge);
   gauge('spool_bytes', 'Bytes of the spool on disk.', () => sources.spool().bytes);
   gauge('spool_limit_bytes', 'Bytes that the spool may hold.', () => sources.spool().sizeLimit);
   gauge('spool_unsynced_lines', 'Lines not yet on disk.', () => {
@@ -243,12 +176,6 @@ export function createMetrics(sources: MetricSources): Metrics {
     createChildren((outcome: Outcome) => operations.labels(method, outcome)),
   );
   const refusalCounts = createChildren((reason: string) => refusals.labels(reason));
-  const decisionCounts = createNamed((rule) =>
-    createChildren((action: Decision['action']) => decisions.labels(rule, action)),
-  );
-  const ruleErrorCounts = createNamed((rule) => ruleErrors.labels(rule));
-  const maskingCounts = createNamed((rule) => maskings.labels(rule));
-  const withholdingCounts = createChildren((reason: Withheld['reason']) => withholdings.labels(reason));
 
   const uploaded = counter('segments_uploaded_total', 'Segments confirmed by the object store.');
 
@@ -258,10 +185,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     operationEnded: (method, outcome) =>
       operationCounts(method !== null && KNOWN_METHODS.has(method) ? method : 'other')(outcome).inc(),
     denied: (reason) => refusalCounts(reason).inc(),
-    decided: (rule, action) => decisionCounts(rule ?? '')(action).inc(),
-    ruleFailed: (rule) => ruleErrorCounts(rule ?? '').inc(),
-    masked: (rule, count) => maskingCounts(rule).inc(count),
-    withheld: (reason) => withholdingCounts(reason).inc(),
+    ...createAccessMetrics(registry, sources),
     synced: (durationMs) => syncs.observe(durationMs / 1000),
     segmentSealed: counter('segments_sealed_total', 'Segments sealed.'),
     segmentUploaded(durationMs) {
@@ -282,28 +206,5 @@ export function createMetrics(sources: MetricSources): Metrics {
       'Exchanges that passed without being recorded whole, because recording.onFailure is Open.',
     ),
     endpointAlarm: counter('endpoint_alarms_total', 'Endpoint events that lead clients around the recorder.'),
-  };
-}
-
-/** Keeps the child of each label value, so that counting makes no label object. */
-function createChildren<Key, Child>(make: (key: Key) => Child): (key: Key) => Child {
-  const children = new Map<Key, Child>();
-  return (key) => {
-    let child = children.get(key);
-    if (child === undefined) {
-      child = make(key);
-      children.set(key, child);
-    }
-    return child;
-  };
-}
-
-/** As `createChildren`, for names that the configuration gives. */
-function createNamed<Child>(make: (name: string) => Child): (name: string) => Child {
-  const names = new Set<string>();
-  const children = createChildren(make);
-  return (name) => {
-    if (names.size < MAX_NAMES) names.add(name);
-    return children(names.has(name) ? name : 'other');
   };
 }

@@ -18,7 +18,6 @@ import type { Caller } from '../exchange/caller.ts';
 import type { Message } from '../exchange/json-scan.ts';
 import type { Masker } from '../exchange/masking/masking.ts';
 import { maskedId, maskedName, recordedCaller } from '../exchange/masking/names.ts';
-import type { Tally } from '../exchange/masking/tally.ts';
 import { type OpenCall, outcomeOf, type SettledOperation } from '../exchange/operations.ts';
 import type { RuleRequest } from '../exchange/rules/rules.ts';
 import type { SessionFacts } from '../exchange/session.ts';
@@ -75,6 +74,8 @@ export class Exchange {
   readonly principalJson: string;
   session: Session | null = null;
   protocol: string | null = null;
+  /** The same, and what the client says of itself, as they are recorded. */
+  shownProtocol: string | null = null;
   clientInfo: ClientInfo | null = null;
   /** JSON texts of the ids of the client's requests, for errors of the recorder's own. */
   rpcIds: string[] = [];
@@ -146,28 +147,18 @@ export class Exchange {
     return this.session === null ? this.id : `${this.caller.key} ${this.session.id}`;
   }
 
-  /** What has become known since the last line that said it, for the line that is made now. @param tally gets the counts of what was masked in it */
-  known(tally: Tally | null = null): Known {
+  /** What has become known since the last line that said it, for the line that is made now. */
+  known(): Known {
     if (this.#told && this.#toldSession === this.session) return NOTHING_NEW;
     const known: Known = {};
     if (this.session !== null && this.#toldSession !== this.session) known.session = this.session;
     this.#toldSession = this.session;
     if (!this.#told) {
-      if (this.protocol !== null) known.protocol = maskedName(this.masker, this.protocol, tally);
-      if (this.clientInfo !== null) known.client_info = this.#shownClientInfo(this.clientInfo, tally);
+      if (this.shownProtocol !== null) known.protocol = this.shownProtocol;
+      if (this.clientInfo !== null) known.client_info = this.clientInfo;
     }
     this.#told = true;
     return known;
-  }
-
-  #shownClientInfo(info: ClientInfo, tally: Tally | null): ClientInfo {
-    if (this.masker === null) return info;
-    const name = maskedName(this.masker, info.name, tally);
-    return {
-      ...info,
-      name,
-      version: info.version === null ? null : maskedName(this.masker, info.version, tally),
-    };
   }
 
   /**

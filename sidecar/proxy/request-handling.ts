@@ -270,8 +270,8 @@ export class RequestHandling {
     let forwarded: ForwardedRequest | null = null;
     if (denial === null) {
       const { rules, masking } = this.#policy;
-      // The stream that a GET opens may bring the answer to a call of another exchange.
-      const mayTellTools = listsTools || this.request.method === 'GET';
+      // What answers no call of its own may bring the answer to one of another exchange.
+      const mayTellTools = listsTools || !classification.messages.some(({ kind }) => kind === 'request');
       const altersAnswer = masking.wire !== null || (mayTellTools && rules?.hidesTools === true);
       forwarded = forwardedRequest(whole, this.#policy, credential, altersAnswer);
       if (forwarded === null) return this.#deny('not_masked', namesOf(classification));

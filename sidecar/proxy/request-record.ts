@@ -11,7 +11,8 @@ import type { Classification } from '../exchange/classify.ts';
 import { encodeRecordedHeaders } from '../exchange/headers.ts';
 import type { Message } from '../exchange/json-scan.ts';
 import { maskBody } from '../exchange/masking/mask-body.ts';
-import { maskedName, recordedCaller } from '../exchange/masking/names.ts';
+import type { Masker } from '../exchange/masking/masking.ts';
+import { maskedHeader, maskedName, recordedCaller } from '../exchange/masking/names.ts';
 import { Tally } from '../exchange/masking/tally.ts';
 import { alignRoutingHeaders } from '../exchange/routing-headers.ts';
 import { recordedTarget, sessionIdOf } from '../exchange/target.ts';
@@ -74,10 +75,16 @@ export function describeRequest(
   exchange.mayOpenSession =
     request.method === 'GET' && mcpSessionId === null && !('last-event-id' in request.headers);
   exchange.sentSessionId = mcpSessionId !== null || sseSessionId !== null;
-  const protocol =
-    headerOf(request.rawHeaders, 'mcp-protocol-version') ?? shownFirst?.protocolVersion ?? null;
+  const { masker } = exchange;
+  const protocolHeader = headerOf(request.rawHeaders, 'mcp-protocol-version');
+  const protocol = protocolHeader ?? first?.protocolVersion ?? null;
   exchange.protocol = protocol === null ? null : cutName(protocol);
-  exchange.clientInfo = cutClientInfo(shownFirst?.clientInfo ?? null);
+  exchange.shownProtocol = exchange.protocol;
+  if (masker !== null && protocol !== null) {
+    const said = protocolHeader ?? shownFirst?.protocolVersion ?? '';
+    exchange.shownProtocol = cutName(maskedHeader(masker, 'mcp-protocol-version', said, null));
+  }
+  exchange.clientInfo = cutClientInfo(masker, shownFirst?.clientInfo ?? null);
   // A session that `initialize` opens is named by its answer.
   const opens = first?.method === 'initialize';
   if (exchange.sentSessionId || (first !== undefined && first.kind !== 'other' && !opens)) {
@@ -85,17 +92,20 @@ export function describeRequest(
       mcpSessionId,
       sseSessionId,
       traceparent: first?.traceparent ?? headerOf(request.rawHeaders, 'traceparent'),
-      clientInfo: cutClientInfo(first?.clientInfo ?? null),
+      clientInfo: cutClientInfo(null, first?.clientInfo ?? null),
       clientAddress: addressOf(request),
     });
   }
 }
 
-function cutClientInfo(info: ClientInfo | null): ClientInfo | null {
+/** Masked whole, and cut after that. */
+function cutClientInfo(masker: Masker | null, info: ClientInfo | null): ClientInfo | null {
   if (info === null) return null;
-  const name = cutName(info.name);
-  const version = info.version === null ? null : cutName(info.version);
-  return name === info.name && version === info.version ? info : { name, version, cut: true };
+  const wholeName = maskedName(masker, info.name, null);
+  const wholeVersion = info.version === null ? null : maskedName(masker, info.version, null);
+  const name = cutName(wholeName);
+  const version = wholeVersion === null ? null : cutName(wholeVersion);
+  return { name, version, ...(name === wholeName && version === wholeVersion ? {} : { cut: true }) };
 }
 
 /**
@@ -178,7 +188,7 @@ function requestTail(
   const headers = encodeRecordedHeaders(rawHeaders, hash, masker, tally);
   const address = maskedName(masker, addressOf(request), tally);
   if (masker !== null) tally?.add(recordedCaller(masker, caller).masked);
-  const known = exchange.known(tally);
+  const known = exchange.known();
   const counts = tally?.counts ?? [];
   for (const { rule, count } of counts) context.metrics.masked(rule, count);
   if (masked > 0) counts.push({ rule: 'query', count: masked });

@@ -41,7 +41,7 @@ export function encodeResponse(
   const tally = masker === null ? null : new Tally();
   tally?.add(body.masked);
   const coding = headerOf(headers, 'content-encoding');
-  const known = exchange.known(tally);
+  const known = exchange.known();
   const recorded = encodeRecordedHeaders(headers, hash, masker, tally);
   const masked = tally?.counts ?? body.masked;
   countMasked(exchange, { ...body, ...(masked === undefined ? {} : { masked }) });

@@ -10,6 +10,7 @@ import { maskedName } from '../exchange/masking/names.ts';
 import { Tally } from '../exchange/masking/tally.ts';
 import { createSseSplitter, type SsePiece, type SseSplitter } from '../exchange/sse.ts';
 import { withData } from '../exchange/sse-data.ts';
+import { createTextUnits, isPlainText } from '../exchange/text-units.ts';
 import type { LineTail } from '../spool/spool.ts';
 import { BodyLines, type BodyNotes, NO_NOTES } from './body-lines.ts';
 import { type DecodeFailure, readCoding } from './content-coding.ts';
@@ -91,7 +92,7 @@ export class UnitBody implements ResponseBody {
       onPiece();
     });
     this.#splitter = this.isEventStream ? createSseSplitter({ maxPendingBytes: maxBytes }) : null;
-    this.#units = this.isEventStream ? null : createBodyUnits({ maxPendingBytes: maxBytes });
+    this.#units = this.isEventStream ? null : unitsOf(treatment, contentType, maxBytes);
     this.#readsMessages = mayBeMessages(contentType);
     this.#endpointAwaited = this.isEventStream && exchange.mayOpenSession;
     // A part of a content (RFC 9110 15.3.7) may end in the middle of what a rule would find.
@@ -373,3 +374,13 @@ export class UnitBody implements ResponseBody {
 }
 
 const SESSION_ID = [{ rule: 'session-id', count: 1 }];
+
+function unitsOf(
+  { record, wire }: Treatment,
+  contentType: string | null,
+  maxPendingBytes: number,
+): BodyUnits {
+  if (!isPlainText(contentType)) return createBodyUnits({ maxPendingBytes });
+  const maskers = [record, wire].filter((masker) => masker !== null);
+  return createTextUnits({ streams: maskers.map((masker) => masker.stream()), maxPendingBytes });
+}

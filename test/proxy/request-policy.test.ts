@@ -403,6 +403,16 @@ describe('masking', () => {
     });
   });
 
+  it('finds addresses, on the lines of a request and where it is refused', async () => {
+    await start({ masking: { record: maskerOf('address', '127\\.0\\.0\\.[0-9]'), wire: null } });
+    await pass(post(call('echo')));
+    await refused0(post('{'));
+    const lines = await recorder.finish();
+    expect(ofType(lines, 'request')[0]?.http.client_address).toBe('[masked:address]');
+    expect(ofType(lines, 'denied')[0]?.denied.source).toBe('[masked:address]');
+    expect(JSON.stringify(lines)).not.toContain('127.0.0.1');
+  });
+
   it('finds what a header repeats of a body member that is masked by its name', async () => {
     await start({ masking: { record: maskerOf('names', null, ['name']), wire: null } });
     await pass(post(call('echo'), 'Mcp-Name: echo', 'Mcp-Method: tools/call'));

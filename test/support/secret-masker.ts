@@ -50,4 +50,22 @@ export const secretMasker: Masker = {
     const { text, masked } = plain(bytes.toString('latin1'));
     return masked === null ? null : { bytes: Buffer.from(text, 'latin1'), masked, exceeded: false };
   },
+  /** Holds back the last word. */
+  stream() {
+    let pending = '';
+    const answer = (text: string) => ({ ...plain(text), withheld: 0 });
+    return {
+      push(text) {
+        pending += text;
+        const held = /\S{0,100}$/.exec(pending)?.index ?? 0;
+        const shown = pending.slice(0, held);
+        pending = pending.slice(held);
+        return answer(shown);
+      },
+      end: () => answer(pending),
+      get held() {
+        return pending.length;
+      },
+    };
+  },
 };

@@ -207,6 +207,50 @@ it('masks lines of JSON one by one, and passes each when it is whole', async () 
   expect(lines.find(({ type }) => type === 'result')).toMatchObject({ outcome: 'ok' });
 });
 
+describe('plain text that streams', () => {
+  const TEXT_TYPE = 'Content-Type: text/plain; charset=utf-8\r\n';
+
+  it('passes as it comes, but for the beginning of what may be found', async () => {
+    scene = await openAnswerScene(POLICY);
+    const { client, upstream } = await scene.exchange(call());
+    await upstream.send(head(`${TEXT_TYPE}Transfer-Encoding: chunked\r\n`));
+    await upstream.send(chunk('one two '));
+    await client.until('one two ');
+    await upstream.send(chunk('three secr'));
+    await client.until('three ');
+    await upstream.send(chunk('et-5 four '));
+    await client.until('secret-5 four ');
+    await upstream.send(LAST_CHUNK);
+    await client.end();
+    expect(shown(serverLines(await finish()))).toBe(`one two three ${MARK} four `);
+  });
+
+  it('is masked wherever it is cut', async () => {
+    scene = await openAnswerScene(POLICY);
+    const text = Buffer.from(' a é€ secret-1 b\nsecret-22\n😀');
+    for (let at = 0; at <= text.length; at += 1) {
+      const parts = [text.subarray(0, at), text.subarray(at)].filter(({ length }) => length > 0);
+      const got = await scene.answer(call(), [sized(TEXT_TYPE, text), ...parts]);
+      expect(body(got).equals(text)).toBe(true);
+    }
+    const lines = await finish();
+    for (let at = 0; at <= text.length; at += 1) {
+      expect(shown(serverLines(lines, at)), `cut at ${at}`).toBe(` a é€ ${MARK} b\n${MARK}\n😀`);
+    }
+  });
+
+  it('is held whole when it is JSON or no UTF-8 after all', async () => {
+    scene = await openAnswerScene(POLICY);
+    const parts = ['{"password":', '"pw-é"}'].map((part) => Buffer.from(part));
+    await scene.answer(call(), [sized(TEXT_TYPE, Buffer.concat(parts)), ...parts]);
+    const latin = [Buffer.from('plain caf'), Buffer.from('\xe9 secret', 'latin1'), Buffer.from('-1')];
+    await scene.answer(call(), [sized(TEXT_TYPE, Buffer.concat(latin)), ...latin]);
+    const lines = await finish();
+    expect(shown(serverLines(lines))).toBe(`{"password":"${MARK}"}`);
+    expect(shown(serverLines(lines, 1))).toBe(`plain caf\xe9 ${MARK}`);
+  });
+});
+
 it('masks headers, trailers and the names of calls', async () => {
   scene = await openAnswerScene(POLICY);
   const event =

@@ -17,6 +17,7 @@ import { isForm, maskForm, ruleOfMember } from './form-text.ts';
 import { maskJson } from './json-masking.ts';
 import type { MaskedText, Masker } from './masking.ts';
 import { maskPlain } from './plain-text.ts';
+import { createTextStream } from './text-stream.ts';
 import { newHits } from './triggers.ts';
 
 export function createMasker(rules: CompiledRules): Masker {
@@ -58,7 +59,7 @@ export function createMasker(rules: CompiledRules): Masker {
       : { bytes: Buffer.from(text, 'latin1'), masked: masked ?? [], exceeded };
   }
 
-  return { content, value, member, bytes };
+  return { content, value, member, bytes, stream: () => createTextStream(rules, value) };
 }
 
 function masked(rules: CompiledRules, text: string, mask: (run: Run) => string): MaskedText {

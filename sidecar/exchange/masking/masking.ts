@@ -12,6 +12,22 @@ export interface MaskedText {
   exceeded: boolean;
 }
 
+/** What a stream of text lets through. */
+export interface StreamedText extends MaskedText {
+  /** Characters behind `text` that may never be shown, because what they belong to is longer than the bound; then `exceeded` is true. */
+  withheld: number;
+}
+
+/** Text that streams past: neither JSON nor events, and no end in sight. Matches do not reach over line ends, private keys excepted. */
+export interface TextStream {
+  /** All of the text so far that no match may begin in any more, masked. */
+  push(text: string): StreamedText;
+  /** What was held back, masked. */
+  end(): StreamedText;
+  /** Characters of what was given that wait. */
+  readonly held: number;
+}
+
 /** The masking rules of one direction: those for the record, or those for the wire. */
 export interface Masker {
   /**
@@ -25,6 +41,8 @@ export interface Masker {
   member(name: string, value: string): MaskedText;
   /** Bytes that are no UTF-8; null when nothing was found. Exceeded: `bytes` is empty and none of them may be shown. */
   bytes(bytes: Buffer): { bytes: Buffer; masked: Masked[]; exceeded: boolean } | null;
+  /** Begins a stream of text, by the rules that `value` follows. */
+  stream(): TextStream;
 }
 
 export interface Masking {

@@ -13,7 +13,7 @@ const CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
 
 /** Deepest nesting of arguments. Parsers differ in how deep they go; Go's encoding/json stops at 10,000. */
-const MAX_DEPTH = 200;
+export const MAX_DEPTH = 200;
 
 /** Names that rules read, by their form without case. */
 export type FoldedNames = ReadonlyMap<string, ReadonlySet<string>>;
@@ -44,15 +44,15 @@ export function foldCase(name: string): string {
  * @param names what rules read
  */
 export function findAmbiguity(text: string, names: FoldedNames): string | null {
-  for (const span of argumentSpans(text)) {
-    const found = span === null ? null : lookThrough(text, span.start, names);
+  const codes = codesOf(text);
+  for (const span of argumentSpans(text, codes)) {
+    const found = span === null ? null : lookThrough(text, codes, span.start, names);
     if (found !== null) return found;
   }
   return null;
 }
 
-function lookThrough(text: string, start: number, names: FoldedNames): string | null {
-  const codes = codesOf(text);
+function lookThrough(text: string, codes: Uint16Array, start: number, names: FoldedNames): string | null {
   /** For each open object the names seen, for each open array null. */
   const open: (Set<string> | null)[] = [];
   let index = start;

@@ -2,7 +2,7 @@
  * Owns where the arguments of calls stand in the text of a body.
  * Invariant: constant stack, nothing is built; of repeated members the last counts, as in `JSON.parse`.
  */
-import { codesOf, isAt, skipColon, skipSpace, skipString, skipValue, stringOf } from '../json-text.ts';
+import { isAt, skipColon, skipSpace, skipString, skipValue, stringOf } from '../json-text.ts';
 
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
@@ -21,10 +21,10 @@ export interface Span {
 
 /**
  * Where `params.arguments` of each message is, in the order of `scanMessages`; null for a message without.
+ * @param codes `codesOf(text)`
  * @throws SyntaxError where a message is not JSON
  */
-export function argumentSpans(text: string): (Span | null)[] {
-  const codes = codesOf(text);
+export function argumentSpans(text: string, codes: Uint16Array): (Span | null)[] {
   const index = skipSpace(codes, 0);
   if (codes[index] === OPEN_BRACE) return [argumentsOf(text, codes, index)];
   const spans: (Span | null)[] = [];

@@ -9,6 +9,10 @@ export const COST_OF_NODE = 5;
 /** An error that `all` and `exists` go on after; its stack trace is what is dear. */
 export const COST_OF_ERROR = 2000;
 
+/** Reading arguments: each value, and each member of a map, each list and each map more. A text pays a sixteenth of a character beside. */
+export const COST_OF_VALUE = 10;
+export const COST_OF_MEMBER = 60;
+
 /** By the name of the function; operands with the receiver first. */
 type CallCost = (operands: readonly unknown[]) => number;
 

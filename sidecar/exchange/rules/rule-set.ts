@@ -4,13 +4,14 @@
  */
 import type { Caller } from '../caller.ts';
 import type { Message } from '../json-scan.ts';
+import { codesOf } from '../json-text.ts';
 import { findAmbiguity, foldedNames } from './ambiguity.ts';
 import { argumentSpans, type Span } from './argument-text.ts';
 import type { CompiledRule } from './compile.ts';
 import { ArgumentsError, errorOf } from './evaluation-error.ts';
 import type { Scope } from './instrument.ts';
 import { parseCelValue } from './json-value.ts';
-import { COST_EXCEEDED } from './meter.ts';
+import { COST_EXCEEDED, type Meter } from './meter.ts';
 import type { RecordedServer, RuleDecision, RuleRequest, Rules } from './rules.ts';
 import { ClientView, HttpView, McpView, PrincipalView, ServerView, type Variables } from './views.ts';
 
@@ -66,7 +67,7 @@ export function createRules(rules: readonly CompiledRule[], server: RecordedServ
     decide(request, messages, text) {
       return withRequest(request, (variables) => {
         if (messages.length === 0) return [decideOne()];
-        const readArguments = argumentReader(messages, text);
+        const readArguments = argumentReader(messages, text, scope.meter);
         return messages.map((message, index) => {
           variables.mcp = new McpView(request, message, () => readArguments(index));
           return decideOne();
@@ -114,17 +115,21 @@ function failed({ configuration: { name, when } }: CompiledRule, outcome: unknow
 }
 
 /** Reads the arguments of the message with this index. The text is looked through once, and only when a rule asks. */
-function argumentReader(messages: readonly Message[], text: string | null): (index: number) => unknown {
+function argumentReader(
+  messages: readonly Message[],
+  text: string | null,
+  meter: Meter,
+): (index: number) => unknown {
   let spans: (Span | null)[] | null = null;
   return (index) => {
     const { method } = messages[index] as Message;
     if (text === null || method === null || !METHODS_WITH_ARGUMENTS.has(method)) return noArguments();
-    spans ??= argumentSpans(text);
+    spans ??= argumentSpans(text, codesOf(text));
     const span = spans[index];
     if (span === undefined || span === null) return noArguments();
-    const value = parseCelValue(text.slice(span.start, span.end));
+    const value = parseCelValue(text.slice(span.start, span.end), meter);
     if (value === null) return noArguments();
-    if (typeof value !== 'object' || Array.isArray(value)) throw new ArgumentsError();
+    if (!(value instanceof Map)) throw new ArgumentsError();
     return value;
   };
 }

@@ -97,7 +97,8 @@ it('does to any list what filtering its values does', () => {
   const indent = fc.constantFrom(undefined, 1, '\t');
   fc.assert(
     fc.property(fc.oneof(message, fc.array(message)), indent, (value, space) => {
-      const expected = structuredClone(value) as unknown;
+      // Through JSON, which has no -0.
+      const expected = JSON.parse(JSON.stringify(value)) as unknown;
       for (const one of (Array.isArray(expected) ? expected : [expected]) as {
         result: { tools?: unknown[] };
       }[]) {

@@ -102,14 +102,17 @@ describe('texts', () => {
 describe('hostile arguments', () => {
   it('nested without end are an error, not a crash', () => {
     for (const depth of [1000, 100_000, 1_000_000]) {
-      const lists = `{"a":${'['.repeat(depth)}${']'.repeat(depth)},"b":${'['.repeat(depth)}${']'.repeat(depth)}}`;
-      expect(outcomeOf('mcp.arguments.a == "x" || size(mcp.arguments.a) == 7', lists)).toBe(false);
-      expect(String(outcomeOf('mcp.arguments.a == mcp.arguments.b', lists))).toMatch(
-        /true|nested too deeply/,
-      );
-      const careful = `{"\\u0061":${'[{"constructor":'.repeat(depth)}1${'}]'.repeat(depth)}}`;
-      expect(String(outcomeOf('size(mcp.arguments) == 2', careful))).toMatch(/false|nested too deeply/);
+      for (const args of [
+        `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`,
+        `{"a":${'[{"constructor":'.repeat(depth)}1${'}]'.repeat(depth)}}`,
+      ]) {
+        expect(outcomeOf('mcp.arguments.a == "x" || size(mcp.arguments) == 7', args)).toMatch(
+          /nested too deeply/,
+        );
+      }
     }
+    const lists = `${'['.repeat(150)}${']'.repeat(150)}`;
+    expect(outcomeOf('mcp.arguments.a == mcp.arguments.b', `{"a":${lists},"b":${lists}}`)).toBe(true);
   });
 
   it('leave no types of their values behind', () => {
@@ -120,7 +123,7 @@ describe('hostile arguments', () => {
     );
     /** A value whose nesting of lists and maps nobody else has. */
     const shape = (index: number) => {
-      const bits = [...(2n ** 300n + BigInt(index)).toString(2)];
+      const bits = [...(2n ** 150n + BigInt(index)).toString(2)];
       const begin = bits.map((bit) => (bit === '1' ? '[' : '{"a":')).join('');
       const end = bits.map((bit) => (bit === '1' ? ']' : '}')).toReversed();
       return `{"a":${begin}1${end.join('')}}`;
@@ -132,7 +135,7 @@ describe('hostile arguments', () => {
       return process.memoryUsage().heapUsed;
     };
     const before = heapAfter(0, 50);
-    // The engine by itself keeps 400 MB for them.
+    // The engine by itself keeps them all, 100 MB.
     expect(heapAfter(50, 300) - before).toBeLessThan(8 * 1024 * 1024);
   });
 });
