@@ -12,7 +12,7 @@ import { compileOwnPattern } from './own-pattern.ts';
 import { presetDetectors } from './preset-detectors.ts';
 import { buildRules, type RuleParts } from './rule-set.ts';
 
-export { ALL_DETECTORS, DETECTORS } from './detector-names.ts';
+export { DETECTORS } from './detector-names.ts';
 
 export interface MaskingProblem {
   /** Index of the rule in the configuration. */
