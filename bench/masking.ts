@@ -12,10 +12,10 @@ const ROUNDS = 9;
 const ROUND_MS = 60;
 
 const RULES: MaskingRuleConfiguration[] = [
-  { kind: 'detectors', detectors: ['all'], on: 'Record' },
-  { kind: 'keys', name: 'passwords', keys: ['password', 'authorization', 'secret'], on: 'Record' },
-  { kind: 'paths', name: 'ssn', paths: ['$.params.arguments.ssn'], on: 'Record' },
-  { kind: 'pattern', name: 'employee', pattern: 'E[0-9]{6}', on: 'Record' },
+  { kind: 'detectors', detectors: ['all'], appliesTo: 'Record' },
+  { kind: 'keys', name: 'passwords', keys: ['password', 'authorization', 'secret'], appliesTo: 'Record' },
+  { kind: 'paths', name: 'ssn', paths: ['$.params.arguments.ssn'], appliesTo: 'Record' },
+  { kind: 'pattern', name: 'employee', pattern: 'E[0-9]{6}', appliesTo: 'Record' },
 ];
 
 function maskerOf(rules: MaskingRuleConfiguration[]): Masker {
@@ -104,6 +104,6 @@ for (const [pattern, unit] of [
   ['a.*b|a', 'a'],
   ['(?:a?){50}a{50}', 'a'],
 ] as const) {
-  const own = maskerOf([{ kind: 'pattern', name: 'own', pattern, on: 'Record' }]);
+  const own = maskerOf([{ kind: 'pattern', name: 'own', pattern, appliesTo: 'Record' }]);
   report(`a megabyte against ${pattern}`, `{"text":"${unit.repeat(1_000_000 / unit.length)}"}`, own);
 }

@@ -65,7 +65,7 @@ function configurationFor(tool: string): Record<string, unknown> {
         message: 'Not for agents',
       },
     ],
-    masking: { rules: [{ on: 'Record', name: 'passwords', keys: ['password'] }] },
+    masking: { rules: [{ appliesTo: 'Record', name: 'passwords', keys: ['password'] }] },
     server: { credential: { bearer: { secretKeyRef: { name: 'server', key: 'token' } } } },
   });
   const { server, ...who } = accessConfiguration(of, accessInForce(of, settings), issuer);

@@ -25,7 +25,10 @@ let scene: AnswerScene;
 afterEach(() => scene.close());
 
 function allDetectors(on: MaskingTarget): Masking {
-  const compiled = compileMasking({ base64: false, rules: [{ kind: 'detectors', detectors: ['all'], on }] });
+  const compiled = compileMasking({
+    base64: false,
+    rules: [{ kind: 'detectors', detectors: ['all'], appliesTo: on }],
+  });
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.problems));
   return compiled.masking;
 }

@@ -100,7 +100,7 @@ const CHECKS: { [K in MaskingRuleConfiguration['kind']]: (rule: RuleOf<K>, add: 
 
 /** Null when no rule is for this target. */
 function maskerFor(configuration: MaskingConfiguration, target: 'Record' | 'Wire'): Masker | null {
-  const rules = configuration.rules.filter(({ on }) => on === target || on === 'Both');
+  const rules = configuration.rules.filter(({ appliesTo }) => appliesTo === target || appliesTo === 'Both');
   return rules.length === 0 ? null : createMasker(buildRules(partsOf(rules, configuration.base64)));
 }
 
