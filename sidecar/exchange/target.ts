@@ -98,10 +98,9 @@ function maskedPart(masker: Masker | null, part: string, tally: Tally | null): s
   return masked === plain ? maskedName(masker, part, tally) : masked;
 }
 
-/** SDKs write `sessionId` (TypeScript) and `session_id` (Python). */
+/** SDKs write `sessionId` (TypeScript) and `session_id` (Python); parsers of queries with brackets (qs, PHP) find the same in `sessionId[]`. */
 function isSessionName(name: string): boolean {
-  const plain = decoded(name).toLowerCase();
-  return plain === 'sessionid' || plain === 'session_id';
+  return /^\[?session[-_. ]?id\]?(?:\[\d*\])*$/i.test(decoded(name));
 }
 
 /** Only an absolute target (`http://user:secret@host/`) or an authority can carry credentials: a path begins with `/`. */

@@ -47,7 +47,8 @@ const ENFORCE_WAIT_MS = 5_000;
 const OBSERVE_WAIT_MS = 1_000;
 
 type Known = Extract<Verdict, { kind: 'caller' }> & { passes: Identified; hasScopes: boolean };
-type Refused = { message: string; issuer: TrustedIssuer; version: number };
+/** `atMs`: epoch ms; a clock that goes back behind it may make a token valid. */
+type Refused = { message: string; issuer: TrustedIssuer; version: number; atMs: number };
 
 /** Begins to fetch keys at once, and waits for none. */
 export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): Identity {
@@ -125,7 +126,7 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
       return ofCaller(found, head);
     }
     const bad = refused.get(token);
-    if (bad === undefined || bad.version !== bad.issuer.keys.set.version) return null;
+    if (bad === undefined || bad.version !== bad.issuer.keys.set.version || nowMs() < bad.atMs) return null;
     return refuse(invalidToken(bad.message), head);
   }
 
@@ -134,7 +135,7 @@ export function createIdentity(auth: AuthConfiguration, parts: IdentityParts): I
       const verdict = await verify(token);
       if (verdict.kind === 'invalid' && verdict.final !== null) {
         const { message, final: issuer } = verdict;
-        refused.set(token, { message, issuer, version: issuer.keys.set.version });
+        refused.set(token, { message, issuer, version: issuer.keys.set.version, atMs: nowMs() });
       }
       return verdict;
     } finally {

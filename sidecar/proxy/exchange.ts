@@ -21,6 +21,7 @@ import { maskedId, maskedName, recordedCaller } from '../exchange/masking/names.
 import { type OpenCall, outcomeOf, type SettledOperation } from '../exchange/operations.ts';
 import type { RuleRequest } from '../exchange/rules/rules.ts';
 import type { SessionFacts } from '../exchange/session.ts';
+import { sessionSpelling } from '../exchange/session-spelling.ts';
 import type { Policy } from '../policy.ts';
 import type { Durable, LineTail, SpoolError } from '../spool/spool.ts';
 import type { ProxyContext } from './context.ts';
@@ -124,6 +125,8 @@ export class Exchange {
   #crowded: { sender: Sender; calls: Call[] }[] = [];
   #answersWithheld = false;
   #answersTools = false;
+  /** What its session is bound to its caller by; null where it is not named by an id. */
+  #boundAs: string | null = null;
 
   /** @param policy the one that was in force when the head came */
   constructor(context: ProxyContext, policy: Policy, caller: Caller) {
@@ -321,9 +324,11 @@ export class Exchange {
   nameSession(facts: Partial<SessionFacts>): void {
     const { sessions, bindings } = this.context;
     this.session = sessions.name({ ...NO_FACTS, principalKey: this.caller.key, ...facts });
-    const { mcpSessionId = null, sseSessionId = null } = facts;
-    if (this.sentSessionId || (mcpSessionId === null && sseSessionId === null)) return;
-    bindings.opened(this.session.id, this.caller);
+    const id = facts.mcpSessionId ?? facts.sseSessionId ?? null;
+    const spelling = id === null ? null : sessionSpelling(id);
+    if (spelling === null) return;
+    this.#boundAs = sessions.hash(spelling);
+    if (!this.sentSessionId) bindings.opened(this.#boundAs, this.caller);
   }
 
   /** Appends what ends the exchange: results of operations that end with it, and `end`. */
@@ -335,7 +340,7 @@ export class Exchange {
     this.#settled.push(...operations.exchangeEnded(this.open, { ...ending, protocol: this.protocol }));
     this.takeResults(tails);
     if (this.deletesSession && how === 'complete' && status !== null && status < 300) {
-      if (this.session !== null) this.context.bindings.ended(this.session.id);
+      if (this.#boundAs !== null) this.context.bindings.ended(this.#boundAs);
       for (const settled of operations.sessionEnded(this.sessionKey))
         tails.push(encodeResult(settled, null, null));
     }

@@ -104,11 +104,17 @@ export function messagesOf(text: string | null): readonly Message[] | undefined 
   return scanned?.ok === true ? scanned.messages : undefined;
 }
 
+/** Gateways (CGI, WSGI) read an underscore in a name as a hyphen, so that both spellings go. */
 function withoutHeaders(flat: readonly string[], names: readonly string[]): string[] {
   const kept: string[] = [];
+  const removed = names.map(hyphenated);
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i] as string;
-    if (!names.includes(name.toLowerCase())) kept.push(name, flat[i + 1] as string);
+    if (!removed.includes(hyphenated(name.toLowerCase()))) kept.push(name, flat[i + 1] as string);
   }
   return kept;
+}
+
+function hyphenated(name: string): string {
+  return name.replaceAll('_', '-');
 }

@@ -10,6 +10,7 @@ import type { Caller } from '../exchange/caller.ts';
 import { type Classification, classifyRequest, requestIds } from '../exchange/classify.ts';
 import type { RefusalReason } from '../exchange/refusals.ts';
 import type { RuleRequest } from '../exchange/rules/rules.ts';
+import { sessionSpelling } from '../exchange/session-spelling.ts';
 import { type GateCause, isShared } from '../gate.ts';
 import type { Identified } from '../identity/identity.ts';
 import type { Policy } from '../policy.ts';
@@ -151,7 +152,10 @@ export class RequestHandling {
     const { gate, budget, bindings, sessions } = this.#context;
     if (caller.verified) {
       for (const id of sessionIdsOfRequest(request)) {
-        if (!bindings.admits(sessions.hash(id), caller)) return this.#deny('foreign_session');
+        const spelling = sessionSpelling(id);
+        if (spelling === null || !bindings.admits(sessions.hash(spelling), caller)) {
+          return this.#deny('foreign_session');
+        }
       }
     }
     // Only now: whoever may not call is told that, and nothing of the state that the recorder is in.

@@ -288,6 +288,10 @@ const ROWS: Record<string, () => Promise<void>> = {
     const { request } = await exchange('GET http://h/mcp?x=1 HTTP/1.1\r\nHost: h\r\n\r\n', OK);
     expect(request.startLine).toBe('GET http://h/mcp?x=1 HTTP/1.1');
   },
+  'fragment in the target': async () => {
+    await client.send('GET /mcp?session_id=a#b HTTP/1.1\r\nHost: h\r\n\r\n');
+    await expectRefused(400, 'malformed_http');
+  },
   'compressed response': async () => {
     const text = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { text: 'é'.repeat(5_000) } });
     for (const [coding, bytes] of [
@@ -411,6 +415,10 @@ const ROWS: Record<string, () => Promise<void>> = {
     await client.send(
       POST_PING.replace('Host: h\r\n', 'Host: h\r\nMcp-Session-Id: a\r\nMcp-Session-Id: b\r\n'),
     );
+    await expectRefused(400, 'malformed_http');
+  },
+  '`Mcp_Session_Id` header': async () => {
+    await client.send(POST_PING.replace('Host: h\r\n', 'Host: h\r\nMcp_Session_Id: a\r\n'));
     await expectRefused(400, 'malformed_http');
   },
 };

@@ -52,6 +52,17 @@ describe('a caller', () => {
   });
 });
 
+describe('a clock that is set right', () => {
+  it('lets a token pass that had expired by the wrong one', async () => {
+    using scene = openScene([issuerOf(idp.issuer, { jwks: idp.jwks() as never })]);
+    const token = await idp.sign({ aud: RESOURCE, sub: 'ada' });
+    scene.pass(86_400_000);
+    expect(await outcomeOf(scene, token)).toBe('invalid_token: The access token has expired');
+    scene.pass(-86_400_000);
+    expect(await outcomeOf(scene, token)).toBe('pass');
+  });
+});
+
 describe('groups', () => {
   it.each([
     ['groups', { groups: ['a', 'b'] }, ['a', 'b']],

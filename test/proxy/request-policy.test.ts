@@ -206,6 +206,49 @@ describe('a session', () => {
     );
   });
 
+  it('is not found under another spelling that a server takes for its id', async () => {
+    await start({ identity: bearerIsName() });
+    const id = '0dea9f6d4a9f4d3bb2c0a5a0d1e2f3a4';
+    const use = (name: string, target: string, ...headers: string[]) =>
+      post(call('echo'), `Authorization: Bearer ${name}`, ...headers)
+        .toString()
+        .replace('/mcp', target);
+    await pass(use('ada', `/messages?session_id=${id}`));
+    const spellings = [
+      // UUID(hex=...) of Python.
+      id.toUpperCase(),
+      '0dea9f6d-4a9f-4d3b-b2c0-a5a0d1e2f3a4',
+      `%7Burn:uuid:${id}%7D`,
+      `+${id.slice(1)}`,
+      `%2B${id.slice(1)}`,
+      `%EF%BC%90${id.slice(1)}`,
+      // Servers that parse a target as a URL cut a fragment off.
+      `${id}#x`,
+    ];
+    const targets = spellings.map((spelling) => `/messages?session_id=${spelling}`);
+    // Express 4 makes a list of these, and the list is found under what is in it.
+    targets.push(
+      `/messages?session_id[]=${id}`,
+      `/messages?session_id%5B0%5D=${id}`,
+      `/messages?[session_id]=${id}`,
+    );
+    for (const target of targets) {
+      expect([target, status(await refused0(use('bob', target)))]).toEqual([
+        target,
+        target.includes('#') ? 400 : 404,
+      ]);
+    }
+    // A gateway between gives it to the server as Mcp-Session-Id.
+    expect(status(await refused0(use('bob', '/mcp', `Mcp_Session_Id: ${id}`)))).toBe(400);
+  });
+
+  it('is none where its header is empty', async () => {
+    await start({ identity: bearerIsName() });
+    await pass(post(call('echo'), 'Authorization: Bearer ada', 'Mcp-Session-Id:'));
+    client = await connectRaw(recorder.port);
+    await pass(post(call('echo'), 'Authorization: Bearer bob', 'Mcp-Session-Id:'));
+  });
+
   it('is bound over a restart, and free again when the server has ended it', async () => {
     await start({ identity: bearerIsName() });
     await open('s-3');
@@ -227,6 +270,15 @@ describe('a session', () => {
 });
 
 describe('rules', () => {
+  it('see the path that the server finds in any form of a target', async () => {
+    await start({ rules: rulesOf({ name: 'no-admin', when: 'http.path == "/admin"' }) });
+    for (const target of ['/admin', '/admin?x', 'http://h/admin', 'HTTP://user@h:80/admin?x', '/admin#x']) {
+      const answer = await refused0(`GET ${target} HTTP/1.1\r\nHost: h\r\n\r\n`);
+      expect([target, status(answer)]).toEqual([target, target.includes('#') ? 400 : 403]);
+    }
+    expect(server.connections).toHaveLength(0);
+  });
+
   const DELETES = { name: 'no-deletes', when: 'mcp.tool.startsWith("delete_")', message: 'For admins' };
 
   it('deny a call before the server sees it: recorded whole, answered with the id of the request', async () => {
@@ -550,9 +602,16 @@ describe('credentials', () => {
       },
     });
     const got = await pass(
-      post(call('echo'), 'Authorization: Bearer a', 'AUTHORIZATION: Basic b', 'x-api-key: c', 'Accept: d'),
+      post(
+        call('echo'),
+        'Authorization: Bearer a',
+        'AUTHORIZATION: Basic b',
+        'x-api-key: c',
+        'X_Api_Key: e',
+        'Accept: d',
+      ),
     );
-    expect(got.headers.filter(([name]) => /authorization|api-key|accept/i.test(name))).toEqual([
+    expect(got.headers.filter(([name]) => /authorization|api.key|accept/i.test(name))).toEqual([
       ['Accept', 'd'],
       ['X-Api-Key', 'own'],
     ]);

@@ -111,9 +111,8 @@ export class HttpView {
   #headers: Map<string, string> | undefined;
 
   constructor({ method, target, rawHeaders }: RuleRequest) {
-    const query = target.indexOf('?');
     this.method = method;
-    this.path = query < 0 ? target : target.slice(0, query);
+    this.path = pathOf(target);
     this.#rawHeaders = rawHeaders;
   }
 
@@ -145,6 +144,15 @@ export interface Variables {
   client: ClientView;
   http: HttpView;
   server: ServerView;
+}
+
+/** The path of a target in origin-form or absolute-form (RFC 9112 3.2): servers take both for one. */
+function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  const path = query < 0 ? target : target.slice(0, query);
+  if (path.startsWith('/')) return path;
+  const local = /^[a-z][a-z0-9+.-]*:\/\/[^/]*(.*)$/is.exec(path)?.[1];
+  return local === '' ? '/' : (local ?? path);
 }
 
 function headerMap(rawHeaders: readonly string[]): Map<string, string> {
