@@ -75,6 +75,8 @@ interface Turn {
   rps: number;
   p50Us: number;
   cpuUsPerExchange: number;
+  /** Resident memory when the turn was over, in MiB. */
+  residentMiB: number;
 }
 
 const directory = path.join(OUTPUT, `access-${process.pid}`);
@@ -119,6 +121,7 @@ async function compare(): Promise<boolean> {
       const afterUs = cpuUs(pid);
       await untilQuiet(pid, 20_000);
       const owedUs = cpuUs(pid) - afterUs;
+      const residentMiB = residentMiBOf(pid);
       pause(pid, true);
       turns.push({
         step,
@@ -126,6 +129,7 @@ async function compare(): Promise<boolean> {
         rps: load.requests / ((load.durationUs + owedUs) / 1e6),
         p50Us: load.p50Us,
         cpuUsPerExchange: (afterUs - before + owedUs) / load.requests,
+        residentMiB,
       });
     }
   }
@@ -137,6 +141,12 @@ async function loaded(options: { script: string; port: number; seconds: number }
   const load = await runLoad(LOAD_CORE, { ...options, connections: CALLERS });
   if (load.errors > 0) throw new Error(`${load.errors} of ${load.requests} calls were not answered with 2xx`);
   return load;
+}
+
+/** VmRSS. Of a process that ran on core 0 through `taskset`, which became it. */
+function residentMiBOf(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes) / 1024;
 }
 
 /** A JWT access token (RFC 9068) that lives longer than the run. */
@@ -171,11 +181,12 @@ function report(turns: readonly Turn[]): boolean {
     share: median(step, ({ rps }) => rps) / base,
     p50Us: median(step, ({ p50Us }) => p50Us),
     cpuUs: median(step, ({ cpuUsPerExchange }) => cpuUsPerExchange),
+    residentMiB: median(step, ({ residentMiB }) => residentMiB),
   }));
   fs.writeFileSync(path.join(OUTPUT, 'access.json'), `${JSON.stringify({ rows, turns }, null, 2)}\n`);
-  for (const { step, rps, share, p50Us, cpuUs: cpu } of rows) {
+  for (const { step, rps, share, p50Us, cpuUs: cpu, residentMiB } of rows) {
     process.stdout.write(
-      `${step.padEnd(10)} ${rps.toFixed(0).padStart(7)} req/s  ${share.toFixed(2)}  p50 ${p50Us.toFixed(0).padStart(6)} us  ${cpu.toFixed(1).padStart(6)} us CPU an exchange\n`,
+      `${step.padEnd(10)} ${rps.toFixed(0).padStart(7)} req/s  ${share.toFixed(2)}  p50 ${p50Us.toFixed(0).padStart(6)} us  ${cpu.toFixed(1).padStart(6)} us CPU an exchange  ${residentMiB.toFixed(0).padStart(4)} MiB\n`,
     );
   }
   const share = rows.find(({ step }) => step === 'all')?.share ?? 0;

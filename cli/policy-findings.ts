@@ -140,8 +140,8 @@ export function createSums({ rules, masking }: TriedPolicy, examples: number): P
   // A mask that finds nothing is news too; of detectors there are too many.
   for (const rule of masking.rules) {
     if (rule.kind === 'detectors') continue;
-    if (rule.on !== 'Wire') maskOf(rule.name, 'record');
-    if (rule.on !== 'Record') maskOf(rule.name, 'wire');
+    if (rule.appliesTo !== 'Wire') maskOf(rule.name, 'record');
+    if (rule.appliesTo !== 'Record') maskOf(rule.name, 'wire');
   }
 
   const sums: PolicySums = {

@@ -40,7 +40,7 @@ const rule = z.strictObject({
 });
 const mask = z.strictObject({
   name: text.exactOptional(),
-  on: z.enum(['Record', 'Wire', 'Both']).default('Record'),
+  appliesTo: z.enum(['Record', 'Wire', 'Both']).default('Record'),
   detectors: z.array(text).exactOptional(),
   keys: z.array(text).exactOptional(),
   paths: z.array(text).exactOptional(),

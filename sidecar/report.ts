@@ -4,6 +4,7 @@
  */
 import { formatMicros } from '@mcp-recorder/recording/format/time';
 import type { Logger } from 'pino';
+import type { UpstreamCredential } from './credential/credential.ts';
 import type { Configuration } from './config/schema.ts';
 import type { GateState } from './gate.ts';
 import type { IssuerHealth } from './identity/identity.ts';
@@ -150,7 +151,7 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
         },
         auth: { mode: auth.mode, issuers: policy.identity.issuers.map(issuerStatus) },
         rules: { errors: [...ruleErrors.values()] },
-        credential: policy.credential === null ? null : { problem: policy.credential.problem },
+        credential: policy.credential === null ? null : credentialStatus(policy.credential),
         recorded: counts,
         last_upload: lastUpload,
         last_error: lastError,
@@ -162,6 +163,12 @@ export function createReport(inForce: () => Configuration, stream: string, log: 
 
 function timeOf(epochMs: number): string {
   return formatMicros(epochMs * 1000);
+}
+
+/** What the last look found. Another is begun: what is missing is told, and that it is there again, also while nobody calls. */
+function credentialStatus(credential: UpstreamCredential): object {
+  void credential.current();
+  return { problem: credential.problem };
 }
 
 /** What `/status` says of an issuer. */

@@ -381,7 +381,7 @@ export interface MaskingRule {
   /**
    * Where it is replaced: in the recording, on the wire between client and server, or both.
    */
-  on: 'Record' | 'Wire' | 'Both';
+  appliesTo: 'Record' | 'Wire' | 'Both';
   /**
    * Known kinds of secrets and personal data; `all` for each of them.
    */

@@ -100,9 +100,9 @@ function ownersWish({ rules = [], masking }: RecordedMCPServer['spec']): Wish {
 function withoutWithholding({ rules, masks }: Wish): Wish {
   const recorded = rules.filter(({ action }) => action !== 'MetadataOnly');
   const onWire = masks.flatMap((mask): MaskingRule[] =>
-    mask.on === 'Record' ? [] : [{ ...mask, on: 'Wire' }],
+    mask.appliesTo === 'Record' ? [] : [{ ...mask, appliesTo: 'Wire' }],
   );
-  const isWhole = recorded.length === rules.length && masks.every(({ on }) => on === 'Wire');
+  const isWhole = recorded.length === rules.length && masks.every(({ appliesTo }) => appliesTo === 'Wire');
   const cause =
     'rules with MetadataOnly or masking in the recording are asked for, and the platform team does not allow to withhold anything from it; they are not in force.';
   return {

@@ -65,7 +65,7 @@ export interface MaskingConfiguration {
 }
 
 /** What is found is replaced by `[masked:<name>]`; of a detector the name is its own. */
-export type MaskingRuleConfiguration = { on: MaskingTarget } & (
+export type MaskingRuleConfiguration = { appliesTo: MaskingTarget } & (
   | { kind: 'detectors'; detectors: string[] }
   /** Values of members with one of these names, whatever the case. */
   | { kind: 'keys'; name: string; keys: string[] }

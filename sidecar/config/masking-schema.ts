@@ -16,7 +16,7 @@ const rule = section(
     name: ruleName
       .optional()
       .describe('What is found is replaced by [masked:<name>]. Detectors have names of their own.'),
-    on: z
+    appliesTo: z
       .enum(MASKING_TARGETS, { error: `one of ${MASKING_TARGETS.join(', ')}` })
       .prefault('Record')
       .describe('What it is masked in: the recording, what passes, or both.'),
@@ -85,15 +85,15 @@ export const maskingSection = section({
   .transform(({ base64, rules }): MaskingConfiguration => ({ base64, rules: rules.map(ruleOf) }));
 
 function ruleOf({
-  on,
+  appliesTo,
   name = '',
   detectors,
   keys,
   paths,
   pattern = '',
 }: z.output<typeof rule>): MaskingRuleConfiguration {
-  if (detectors !== undefined) return { on, kind: 'detectors', detectors };
-  if (keys !== undefined) return { on, kind: 'keys', name, keys };
-  if (paths !== undefined) return { on, kind: 'paths', name, paths };
-  return { on, kind: 'pattern', name, pattern };
+  if (detectors !== undefined) return { appliesTo, kind: 'detectors', detectors };
+  if (keys !== undefined) return { appliesTo, kind: 'keys', name, keys };
+  if (paths !== undefined) return { appliesTo, kind: 'paths', name, paths };
+  return { appliesTo, kind: 'pattern', name, pattern };
 }

@@ -25,6 +25,7 @@ interface Token {
   clientId: string;
   /** Of the files that it was asked for with. */
   generation: number;
+  beganMs: number;
   renewMs: number;
   untilMs: number;
 }
@@ -87,6 +88,10 @@ export function createClientCredentials(
     get problem() {
       return files.problem ?? tried.problem;
     },
+    refused() {
+      // It may have been withdrawn. A server that refuses every token must not make the provider give one after the other.
+      if (token !== null && nowMs() - token.beganMs >= LONGEST_PAUSE_MS) token.renewMs = nowMs();
+    },
     // Nothing goes on between requests, and what is under way ends by itself.
     close() {},
   };
@@ -123,6 +128,7 @@ function tokenOf(
     answer: { ok: true, name: 'Authorization', value: `Bearer ${answer.token}` },
     clientId: values[0] ?? '',
     generation,
+    beganMs,
     renewMs: beganMs + lifeMs * RENEW_AFTER,
     untilMs: beganMs + lifeMs - Math.min(MARGIN_MS, lifeMs * LAST_SHARE),
   };

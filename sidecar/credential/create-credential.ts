@@ -67,6 +67,8 @@ function fixed(
     get problem() {
       return files.problem;
     },
+    // The files are looked at anyway.
+    refused() {},
     close() {},
   };
 }
@@ -93,6 +95,7 @@ function logged(log: CredentialParts['log'], credential: UpstreamCredential): Up
     get problem() {
       return credential.problem;
     },
+    refused: () => credential.refused(),
     close: () => credential.close(),
   };
 }

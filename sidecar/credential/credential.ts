@@ -14,5 +14,7 @@ export interface UpstreamCredential {
   current(): CredentialAnswer | Promise<CredentialAnswer>;
   /** Why the last try failed; null when it did not. */
   readonly problem: string | null;
+  /** The server answered 401 to a request that took it: what can be had anew will be, but not again and again. */
+  refused(): void;
   close(): void;
 }

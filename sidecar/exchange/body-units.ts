@@ -30,6 +30,7 @@ export interface BodyUnits {
 const MAX_READ_BYTES = 4 * 1024 * 1024;
 const LINE_FEED = 10;
 const NO_BYTES = Buffer.alloc(0);
+const WHITE_SPACE = new Set([0x20, 0x09, 0x0d, LINE_FEED]);
 
 /** @param options.maxPendingBytes a unit longer than this is given out in pieces */
 export function createBodyUnits({ maxPendingBytes }: { maxPendingBytes: number }): BodyUnits {
@@ -40,6 +41,8 @@ export function createBodyUnits({ maxPendingBytes }: { maxPendingBytes: number }
   let pending = 0;
   let given: Buffer[] = [];
   let unitBytes = 0;
+  /** Nothing but white space came so far. */
+  let unitBlank = true;
 
   function take(bytes: Buffer, pieces: BodyPiece[]): void {
     if (bytes.length === 0) return;
@@ -81,7 +84,15 @@ export function createBodyUnits({ maxPendingBytes }: { maxPendingBytes: number }
     pieces.push({ bytes, last: true, unit });
   }
 
-  /** A line ended. Blank lines say nothing of what the body is. */
+  /** Where the line ends that begins here; blank lines before the first one are part of it, as they say nothing of what the body is. */
+  function lineEndAfter(bytes: Buffer, start: number): number {
+    if (byLine !== null || !unitBlank) return bytes.indexOf(LINE_FEED, start);
+    const filled = filledFrom(bytes, start);
+    unitBlank = filled === bytes.length;
+    return unitBlank ? -1 : bytes.indexOf(LINE_FEED, filled);
+  }
+
+  /** A line ended. */
   function lineEnded(pieces: BodyPiece[]): void {
     if (byLine === null) {
       if (unitBytes > MAX_READ_BYTES) {
@@ -89,7 +100,6 @@ export function createBodyUnits({ maxPendingBytes }: { maxPendingBytes: number }
         return;
       }
       const line = Buffer.concat([...given, ...waiting]);
-      if (isBlank(line)) return;
       byLine = isJsonText(line);
     }
     if (byLine) complete(pieces);
@@ -100,7 +110,7 @@ export function createBodyUnits({ maxPendingBytes }: { maxPendingBytes: number }
       const pieces: BodyPiece[] = [];
       let start = 0;
       while (byLine !== false) {
-        const end = bytes.indexOf(LINE_FEED, start);
+        const end = lineEndAfter(bytes, start);
         if (end === -1) break;
         take(bytes.subarray(start, end + 1), pieces);
         start = end + 1;
@@ -125,10 +135,11 @@ export function createBodyUnits({ maxPendingBytes }: { maxPendingBytes: number }
   };
 }
 
-function isBlank(line: Buffer): boolean {
-  for (const byte of line)
-    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d && byte !== LINE_FEED) return false;
-  return true;
+/** Index of the first byte that is no white space; the length when there is none. */
+function filledFrom(bytes: Buffer, start: number): number {
+  let index = start;
+  while (index < bytes.length && WHITE_SPACE.has(bytes[index] as number)) index += 1;
+  return index;
 }
 
 function isJsonText(line: Buffer): boolean {

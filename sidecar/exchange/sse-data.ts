@@ -53,8 +53,3 @@ export function withData(body: string, data: string, other: (line: string) => st
   }
   return written.join(lineEnd);
 }
-
-/** True when all lines of the body are data. */
-export function isAllData(body: string): boolean {
-  return linesOf(body).every(({ text }, index) => index === 0 || isData(text));
-}

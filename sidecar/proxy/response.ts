@@ -10,6 +10,7 @@ import { recordedHeaders } from '../exchange/headers.ts';
 import { Tally } from '../exchange/masking/tally.ts';
 import { REFUSALS, type RefusalReason, refusalBody } from '../exchange/refusals.ts';
 import type { LineTail, SpoolError } from '../spool/spool.ts';
+import { Backpressure } from './backpressure.ts';
 import { BodyLines } from './body-lines.ts';
 import type { Exchange } from './exchange.ts';
 import { headerOf } from './headers.ts';
@@ -34,8 +35,15 @@ interface Release {
 
 /** Whole bodies up to this size are handed to the socket together with the head (bytes). */
 const JOINED_BYTES = 16 * 1024;
-/** Bytes read from the server and not yet taken by the client's socket, above which the server is made to wait. */
-const PAUSE_BYTES = 512 * 1024;
+
+/** The recorder's own words in the server's place. */
+interface RecorderAnswer extends DenialAnswer {
+  retryAfterSeconds?: number | undefined;
+  how: EndHow;
+  /** The disk is enough for them. */
+  closing: boolean;
+  abandon?: (error: SpoolError) => void;
+}
 
 /** Who waits for the end of the exchange. */
 export interface ExchangeOwner {
@@ -71,16 +79,14 @@ export class ResponseRecorder implements UpstreamHandler {
   #trailers: string[] = [];
   #flushQueued = false;
   #flushing = false;
-  #heldBytes = 0;
-  #paused = false;
-  /** Bytes that the client's socket has not drained yet; null when it takes more at once. */
-  #undrained: number | null = null;
+  readonly #backpressure: Backpressure;
   /** The client is gone or cut off: nothing more is released. */
   #clientGone = false;
 
   constructor(exchange: Exchange, response: ServerResponse, owner: ExchangeOwner) {
     this.#exchange = exchange;
     this.#response = response;
+    this.#backpressure = new Backpressure(response);
     this.#owner = owner;
   }
 
@@ -103,7 +109,7 @@ export class ResponseRecorder implements UpstreamHandler {
   /** True for an event stream that answers no call and has nothing on its way to the client: a drain need not wait for it. */
   get isIdleStream(): boolean {
     const answersCalls = this.#exchange.open.some(({ call }) => call.sender === 'client');
-    return this.streams && !answersCalls && this.#heldBytes === 0;
+    return this.streams && !answersCalls && this.#backpressure.heldBytes === 0;
   }
 
   onInformation(status: number, reason: string, headers: string[]): void {
@@ -121,6 +127,7 @@ export class ResponseRecorder implements UpstreamHandler {
 
   onHead(status: number, reason: string, headers: string[]): void {
     this.#head = { status, reason, headers };
+    if (status === 401) this.#exchange.policy.credential?.refused();
     this.#owner.answered();
     const sessionId = headerOf(headers, 'mcp-session-id');
     if (sessionId !== null) this.#exchange.nameSession({ mcpSessionId: sessionId });
@@ -130,7 +137,8 @@ export class ResponseRecorder implements UpstreamHandler {
   onBody(bytes: Buffer): void {
     this.#arrived.push(bytes);
     this.#arrivedBytes += bytes.length;
-    this.#hold(bytes.length);
+    this.#backpressure.hold(bytes.length);
+    this.#weigh();
     this.#queueFlush();
   }
 
@@ -475,7 +483,7 @@ export class ResponseRecorder implements UpstreamHandler {
     }
     for (const piece of bytes) response.write(piece);
     if (end === 'cut') this.#breakOff();
-    else this.#let(release.doneBytes);
+    else this.#backpressure.let(release.doneBytes, () => this.#weigh());
   }
 
   /** What came before the break still reaches the client; the missing end tells it that something is missing. */
@@ -498,6 +506,11 @@ export class ResponseRecorder implements UpstreamHandler {
     response.writeInformation(head.status, head.headers as never);
   }
 
+  /** What waits for more of the server's own bytes is no reason to make it wait. */
+  #weigh(): void {
+    this.#backpressure.weigh(this.#call, this.#body?.waiting ?? 0);
+  }
+
   /** Lines are lost, or not in the store: what waited for them must not pass. @param hasEnd the end of the exchange is on disk all the same */
   lost(hasEnd: boolean): void {
     if (hasEnd) {
@@ -512,51 +525,6 @@ export class ResponseRecorder implements UpstreamHandler {
     this.#askEnd();
     this.#response.destroy();
   }
-
-  #hold(bytes: number): void {
-    this.#heldBytes += bytes;
-    this.#weigh();
-  }
-
-  /** Makes the server wait, or go on. What waits for more of the server's own bytes is no reason to wait. */
-  #weigh(): void {
-    const bytes = this.#heldBytes - (this.#body?.waiting ?? 0);
-    if (!this.#paused && bytes > PAUSE_BYTES) {
-      this.#paused = true;
-      this.#call?.pause();
-    } else if (this.#paused && bytes <= PAUSE_BYTES / 2) {
-      this.#paused = false;
-      this.#call?.resume();
-    }
-  }
-
-  /** Bytes were written to the client's socket: they are let go of when it has taken them. */
-  #let(bytes: number): void {
-    if (this.#undrained !== null) this.#undrained += bytes;
-    else if (!this.#response.writableNeedDrain) this.#drained(bytes);
-    else {
-      this.#undrained = bytes;
-      this.#response.once('drain', () => {
-        const all = this.#undrained ?? 0;
-        this.#undrained = null;
-        this.#drained(all);
-      });
-    }
-  }
-
-  #drained(bytes: number): void {
-    this.#heldBytes -= bytes;
-    this.#weigh();
-  }
-}
-
-/** The recorder's own words in the server's place. */
-interface RecorderAnswer extends DenialAnswer {
-  retryAfterSeconds?: number | undefined;
-  how: EndHow;
-  /** The disk is enough for them. */
-  closing: boolean;
-  abandon?: (error: SpoolError) => void;
 }
 
 const NO_TRAILERS: RecordedHeader[] = [];

@@ -62,7 +62,9 @@ describe('docs/cli.md', () => {
       const file = path.join(recorded.directory, 'policy.yaml');
       await fs.writeFile(file, policy);
       const { stdout } = await run('policy', 'test', '--config', file, '--recording', recorded.directory);
-      const shown = stdout.replaceAll(`${recorded.directory}/`, '').replaceAll(recorded.directory, './recordings');
+      const shown = stdout
+        .replaceAll(`${recorded.directory}/`, '')
+        .replaceAll(recorded.directory, './recordings');
       expect(page).toContain(`\`\`\`\n${shown}\`\`\`\n`);
     } finally {
       await recorded.remove();

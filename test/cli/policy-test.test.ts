@@ -211,7 +211,7 @@ rules: [{name: all, when: 'mcp.method == "tools/call"', action: Deny}]
 masking:
   rules:
     - {name: passwords, keys: [password]}
-    - {name: hunters, pattern: 'hunter[0-9](-hunter[0-9])*', on: Both}
+    - {name: hunters, pattern: 'hunter[0-9](-hunter[0-9])*', appliesTo: Both}
     - {name: nothing, pattern: 'nothing at all'}
 `;
     const { text, exchanges, summary } = await tried(directory, policy);

@@ -96,17 +96,17 @@ describe('masking', () => {
   it('takes a rule of each kind', async () => {
     const rules = [
       { detectors: ['all'] },
-      { name: 'passwords', on: 'Both', keys: ['password', 'Authorization'] },
-      { name: 'ssn', on: 'Wire', paths: ['$.params.arguments.ssn'] },
+      { name: 'passwords', appliesTo: 'Both', keys: ['password', 'Authorization'] },
+      { name: 'ssn', appliesTo: 'Wire', paths: ['$.params.arguments.ssn'] },
       { name: 'employee', pattern: 'E[0-9]{6}' },
     ];
     expect((await load({ masking: { base64: true, rules } })).masking).toEqual({
       base64: true,
       rules: [
-        { kind: 'detectors', on: 'Record', detectors: ['all'] },
+        { kind: 'detectors', appliesTo: 'Record', detectors: ['all'] },
         { kind: 'keys', ...rules[1] },
         { kind: 'paths', ...rules[2] },
-        { kind: 'pattern', on: 'Record', ...rules[3] },
+        { kind: 'pattern', appliesTo: 'Record', ...rules[3] },
       ],
     });
     expect(validate({ ...REST, masking: { rules } })).toBe(true);
@@ -124,8 +124,8 @@ describe('masking', () => {
     ],
     [
       'an unknown place',
-      { detectors: ['all'], on: 'Log' },
-      'on: found "Log"; needs one of Record, Wire, Both',
+      { detectors: ['all'], appliesTo: 'Log' },
+      'appliesTo: found "Log"; needs one of Record, Wire, Both',
     ],
     ['a path without root', { name: 'a', paths: ['a.b'] }, 'paths[0]: found "a.b"; needs a JSONPath that'],
     ['no keys', { name: 'a', keys: [] }, 'masking.rules[0].keys: found a list; needs a list of names'],

@@ -192,6 +192,20 @@ describe('an access token by client credentials', () => {
     expect(credential.problem).toMatch(/invalid_client/);
   });
 
+  it('is renewed when the server refuses it, but not again and again', async () => {
+    const credential = await credentialOf();
+    const first = await scene.value(credential);
+    scene.pass(29_000);
+    credential.refused();
+    expect(await scene.value(credential)).toBe(first);
+    scene.pass(1_000);
+    credential.refused();
+    await expect.poll(() => scene.value(credential)).not.toBe(first);
+    credential.refused();
+    await scene.value(credential);
+    expect(provider.given).toHaveLength(2);
+  });
+
   it('is not used for another client', async () => {
     const credential = await credentialOf();
     await scene.value(credential);

@@ -35,6 +35,11 @@ describe('a body', () => {
     },
   );
 
+  it('of blank lines is looked through once', () => {
+    const blank = Buffer.alloc(1 << 20, '\n');
+    expect(cut(Buffer.concat([blank, Buffer.from('{}\n[]\n')]), [1 << 16], 4 << 20)).toHaveLength(2);
+  });
+
   it('is one unit when it is no JSON', () => {
     expect(texts(cut(Buffer.from('plain\ntext\n'), [3]))).toEqual(['plain\ntext\n']);
   });

@@ -424,8 +424,8 @@ const ROWS: Record<string, () => Promise<void>> = {
 };
 
 describe('docs/http.md', () => {
-  it('has a test for each of its rows', () => {
-    const text = readFileSync(new URL('../../docs/http.md', import.meta.url), 'utf8');
+  it('has a test for each row of its first table', () => {
+    const [text = ''] = readFileSync(new URL('../../docs/http.md', import.meta.url), 'utf8').split('\n## ');
     const rows = [...text.matchAll(/^\| (.+?) \| .+ \|$/gm)].map((match) => match[1]);
     expect(rows.filter((row) => row !== 'Case' && row !== '---')).toEqual(Object.keys(ROWS));
   });

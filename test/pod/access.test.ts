@@ -65,7 +65,7 @@ function configurationFor(tool: string): Record<string, unknown> {
         message: 'Not for agents',
       },
     ],
-    masking: { rules: [{ on: 'Record', name: 'passwords', keys: ['password'] }] },
+    masking: { rules: [{ appliesTo: 'Record', name: 'passwords', keys: ['password'] }] },
     server: { credential: { bearer: { secretKeyRef: { name: 'server', key: 'token' } } } },
   });
   const { server, ...who } = accessConfiguration(of, accessInForce(of, settings), issuer);
@@ -125,12 +125,19 @@ afterAll(async () => {
   await plane?.stop();
 });
 
-it('lets nothing pass without the credential of the server, and tells the operator', async () => {
-  expect((await call('read')).status).toBeGreaterThanOrEqual(500);
+const credentialProblem = async () => {
   const { status } = (await recorder.link()) as unknown as { status: { credential: { problem: string } } };
-  expect(status.credential.problem).toContain('credential/token');
+  return status.credential.problem;
+};
+
+it('tells the operator that the credential of the server is missing, before anybody calls', async () => {
+  await eventually(async () => expect(await credentialProblem()).toContain('credential/token'), {
+    withinMs: 10_000,
+  });
+  expect((await call('read')).status).toBeGreaterThanOrEqual(500);
   await writeToken('first');
-  await eventually(async () => expect((await call('read')).status).toBe(200), { withinMs: 10_000 });
+  await eventually(async () => expect(await credentialProblem()).toBeNull(), { withinMs: 10_000 });
+  expect((await call('read')).status).toBe(200);
 });
 
 it('takes tokens of the cluster for this server, and no others', async () => {

@@ -22,7 +22,7 @@ const RULE: RuleConfiguration = {
 };
 const MASKING: Configuration['masking'] = {
   base64: false,
-  rules: [{ kind: 'keys', name: 'passwords', keys: ['password'], on: 'Wire' }],
+  rules: [{ kind: 'keys', name: 'passwords', keys: ['password'], appliesTo: 'Wire' }],
 };
 // A port where nobody listens: its keys can't be had.
 const AUTH: Configuration['auth'] = {
@@ -96,7 +96,12 @@ describe('a policy', () => {
     ['a rule', { rules: [{ ...RULE, when: '1' }] }, /rules\[0\]\.when \(line 1, column 1\): /],
     [
       'a pattern',
-      { masking: { base64: false, rules: [{ kind: 'pattern', name: 'a', pattern: '(', on: 'Record' }] } },
+      {
+        masking: {
+          base64: false,
+          rules: [{ kind: 'pattern', name: 'a', pattern: '(', appliesTo: 'Record' }],
+        },
+      },
       /masking\.rules\[0\]\.pattern: is no RE2 pattern/,
     ],
   ])('is not there when %s can not be compiled', async (_, change, why) => {
@@ -141,6 +146,7 @@ describe('a policy', () => {
     const credential = {
       current: () => ({ ok: false, problem: '' }) as const,
       problem: null,
+      refused() {},
       close: () => void ended.push('credential'),
     };
     const before = { ...plain, identity: identity('before'), credential };

@@ -600,6 +600,7 @@ describe('credentials', () => {
       credential: {
         current: () => Promise.resolve({ ok: true, name: 'X-Api-Key', value: 'own' }),
         problem: null,
+        refused() {},
         close() {},
       },
     });
@@ -620,9 +621,28 @@ describe('credentials', () => {
     expect(JSON.stringify(await recorder.finish())).not.toContain('"own"');
   });
 
+  it('that the server refuses are told of it, and its answer goes to the client', async () => {
+    let refusals = 0;
+    await start({
+      credential: {
+        current: () => ({ ok: true, name: 'Authorization', value: 'Bearer withdrawn' }),
+        problem: null,
+        refused: () => void (refusals += 1),
+        close() {},
+      },
+    });
+    await pass(post(call('echo')));
+    expect(refusals).toBe(0);
+    await client.send(post(call('echo')));
+    const upstream = await server.accept();
+    await upstream.message();
+    await upstream.send('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n');
+    expect([status(await client.message()), refusals]).toEqual([401, 1]);
+  });
+
   it('that are not there let nothing pass', async () => {
     const current = () => ({ ok: false as const, problem: 'the file is gone' });
-    await start({ credential: { current, problem: 'the file is gone', close() {} } });
+    await start({ credential: { current, problem: 'the file is gone', refused() {}, close() {} } });
     const answer = await refused(post(call('echo', 3)));
     expect([status(answer), value(answer, 'retry-after'), json(answer).id]).toEqual([503, '5', 3]);
     expect(answer.body.toString()).not.toContain('file');

@@ -101,7 +101,7 @@ const PLACES: Record<string, (text: string) => Parts> = {
 it('no secret in a request is recorded, and none is kept from the server', async () => {
   const made = compileMasking({
     base64: false,
-    rules: [{ kind: 'detectors', detectors: ['all'], on: 'Record' }],
+    rules: [{ kind: 'detectors', detectors: ['all'], appliesTo: 'Record' }],
   });
   if (!made.ok) throw new Error(JSON.stringify(made.problems));
   const server = await listenRaw();

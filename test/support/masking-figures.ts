@@ -24,7 +24,7 @@ export interface Figures {
 export function measureDetectors(): Figures[] {
   const compiled = compileMasking({
     base64: false,
-    rules: [{ kind: 'detectors', detectors: ['all'], on: 'Record' }],
+    rules: [{ kind: 'detectors', detectors: ['all'], appliesTo: 'Record' }],
   });
   if (!compiled.ok || compiled.masking.record === null) throw new Error('The detectors do not compile');
   const masker = compiled.masking.record;

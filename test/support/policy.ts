@@ -88,8 +88,9 @@ export function rulesOf(
  */
 export function maskerOf(name: string, pattern: string | null, keys: readonly string[] = []): Masker {
   const rules: MaskingRuleConfiguration[] = [];
-  if (pattern !== null) rules.push({ kind: 'pattern', name, pattern, on: 'Record' });
-  if (keys.length > 0) rules.push({ kind: 'keys', name: `${name}-key`, keys: [...keys], on: 'Record' });
+  if (pattern !== null) rules.push({ kind: 'pattern', name, pattern, appliesTo: 'Record' });
+  if (keys.length > 0)
+    rules.push({ kind: 'keys', name: `${name}-key`, keys: [...keys], appliesTo: 'Record' });
   const made = compileMasking({ base64: false, rules });
   if (!made.ok || made.masking.record === null) throw new Error(JSON.stringify(made));
   return made.masking.record;

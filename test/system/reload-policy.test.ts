@@ -92,7 +92,12 @@ function sections(number: number): AccessSections {
       masking: { base64: false, rules: [] },
     };
   }
-  const mask = { kind: 'pattern', name: `mask-${number}`, pattern: 'E[0-9]{6}', on: 'Record' } as const;
+  const mask = {
+    kind: 'pattern',
+    name: `mask-${number}`,
+    pattern: 'E[0-9]{6}',
+    appliesTo: 'Record',
+  } as const;
   return {
     auth: ENFORCED,
     server: { credential: { kind: 'header', name: 'X-Api-Key', valueFile }, callerToken: 'Remove' },

@@ -28,6 +28,7 @@ const ISSUERS: readonly { from: number; to: number; digits: number; lengths: rea
 
 /** Sizes of the groups in which cards print their numbers. */
 const GROUPINGS = new Set(['4-4-4-4', '4-4-4-4-3', '4-6-5', '4-6-4', '6-13', '4-3-3-3']);
+const MOST_GROUPS = 5;
 const MOST_DIGITS = 19;
 const FEWEST_DIGITS = 13;
 
@@ -96,6 +97,7 @@ function lastGroupOfNumber(
   for (let last = first; last < groups.length; last += 1) {
     const group = groups[last] as Group;
     if (last > first) {
+      if (last - first === MOST_GROUPS) return null;
       const between = codes[group.start - 1] as number;
       if (separator !== -1 && separator !== between) return null;
       separator = between;

@@ -12,7 +12,7 @@ import { compileOwnPattern } from './own-pattern.ts';
 import { presetDetectors } from './preset-detectors.ts';
 import { buildRules, type RuleParts } from './rule-set.ts';
 
-export { ALL_DETECTORS, DETECTORS } from './detector-names.ts';
+export { DETECTORS } from './detector-names.ts';
 
 export interface MaskingProblem {
   /** Index of the rule in the configuration. */
@@ -100,7 +100,7 @@ const CHECKS: { [K in MaskingRuleConfiguration['kind']]: (rule: RuleOf<K>, add: 
 
 /** Null when no rule is for this target. */
 function maskerFor(configuration: MaskingConfiguration, target: 'Record' | 'Wire'): Masker | null {
-  const rules = configuration.rules.filter(({ on }) => on === target || on === 'Both');
+  const rules = configuration.rules.filter(({ appliesTo }) => appliesTo === target || appliesTo === 'Both');
   return rules.length === 0 ? null : createMasker(buildRules(partsOf(rules, configuration.base64)));
 }
 

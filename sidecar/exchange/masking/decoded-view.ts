@@ -22,7 +22,7 @@ export function readEscapes(text: string): DecodedView | null {
     const kind = escape[1] as string;
     const character =
       kind === 'u' ? String.fromCharCode(Number.parseInt(escape.slice(2), 16)) : (SIMPLE[kind] ?? kind);
-    return [[character, escape.length]];
+    return { characters: character, width: () => escape.length };
   });
 }
 
@@ -30,21 +30,22 @@ export function readEscapes(text: string): DecodedView | null {
 export function readPercent(text: string, form: boolean): DecodedView | null {
   if (!text.includes('%') && !(form && text.includes('+'))) return null;
   return read(text, form ? PERCENT_OR_PLUS : PERCENT, (escape) => {
-    if (escape === '+') return [[' ', 1]];
+    if (escape === '+') return { characters: ' ', width: () => 1 };
     const bytes = Buffer.from(escape.replaceAll('%', ''), 'hex');
     const decoded = bytes.toString('utf8');
     // Of bytes that are no UTF-8 each is a character of its own.
     const characters = Buffer.from(decoded).equals(bytes) ? decoded : bytes.toString('latin1');
-    const width = characters === decoded ? (one: string) => Buffer.byteLength(one) : () => 1;
-    return Array.from(characters, (one) => [one, 3 * width(one)]);
+    return { characters, width: characters === decoded ? (one) => 3 * Buffer.byteLength(one) : () => 3 };
   });
 }
 
-function read(
-  text: string,
-  pattern: RegExp,
-  decode: (escape: string) => (readonly [string, number])[],
-): DecodedView | null {
+/** What an escape means, and how long each character of it is in the source. */
+interface Decoded {
+  characters: string;
+  width: (one: string) => number;
+}
+
+function read(text: string, pattern: RegExp, decode: (escape: string) => Decoded): DecodedView | null {
   const starts = new Uint32Array(text.length + 1);
   let decoded = '';
   let done = 0;
@@ -54,12 +55,15 @@ function read(
   };
   for (const { index, 0: escape } of text.matchAll(pattern)) {
     copy(index);
+    const { characters, width } = decode(escape);
     let at = index;
-    for (const [characters, width] of decode(escape)) {
-      starts.fill(at, decoded.length, decoded.length + characters.length);
-      decoded += characters;
-      at += width;
+    let place = decoded.length;
+    for (const one of characters) {
+      starts.fill(at, place, place + one.length);
+      place += one.length;
+      at += width(one);
     }
+    decoded += characters;
     done = index + escape.length;
   }
   if (done === 0) return null;

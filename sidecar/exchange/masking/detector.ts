@@ -11,7 +11,7 @@ export interface Detector {
   /** Characters before the end of a trigger, and behind it, in which a secret and its neighbours lie. */
   before: number;
   after: number;
-  /** Most steps that one trigger may cost, about one a character looked at. */
+  /** Most characters that may be looked at for one trigger, again and again ones included. */
   cost: number;
   /** Reports the secrets of a piece of text. */
   find(text: string, report: Report): void;

@@ -2,12 +2,15 @@
  * Owns the masking of forms and query strings (`application/x-www-form-urlencoded`).
  * Invariant: only what is masked differs; the rest keeps the coding that it came in.
  */
-import { count, type Run } from './compiled-rules.ts';
+import { count, isExceeded, type Run } from './compiled-rules.ts';
 import { readPercent } from './decoded-view.ts';
 import { namedRule } from './json-masking.ts';
 import { maskPlain } from './plain-text.ts';
 
 const FORM = /^[^\s&=<>{}"]{1,256}=[^\s&]*(?:&[^\s&=]{0,256}(?:=[^\s&]*)?)*$/;
+
+/** What a pair costs beside its characters. */
+const STEPS_A_PAIR = 250;
 
 export function isForm(text: string): boolean {
   return FORM.test(text);
@@ -21,6 +24,8 @@ export function maskForm(run: Run, text: string): string {
 }
 
 function maskPair(run: Run, pair: string): string {
+  run.work.steps -= STEPS_A_PAIR;
+  if (isExceeded(run)) return '';
   const equals = pair.indexOf('=');
   if (equals === -1) return maskPlain(run, pair, true);
   const name = pair.slice(0, equals);

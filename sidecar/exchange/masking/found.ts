@@ -44,7 +44,9 @@ function withoutMarkers(run: Run, text: string, found: readonly Found[]): Found[
   }));
   return found.flatMap((one) => {
     let { start, end } = one;
-    for (const marker of markers) {
+    for (let index = firstEndingBehind(markers, start); index < markers.length; index += 1) {
+      const marker = markers[index] as Piece;
+      if (marker.start >= end) break;
       if (start >= marker.start && end <= marker.end) return [];
       if (start < marker.end && end > marker.start) {
         start = Math.min(start, marker.start);
@@ -53,4 +55,21 @@ function withoutMarkers(run: Run, text: string, found: readonly Found[]): Found[
     }
     return [{ ...one, start, end }];
   });
+}
+
+interface Piece {
+  start: number;
+  end: number;
+}
+
+/** Index of the first piece that ends behind a place; pieces are in order and do not overlap. */
+function firstEndingBehind(pieces: readonly Piece[], place: number): number {
+  let low = 0;
+  let high = pieces.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((pieces[middle] as Piece).end > place) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

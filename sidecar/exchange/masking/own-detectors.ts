@@ -29,7 +29,7 @@ const AWS_SESSION = byPattern({
   triggers: ['IQoJb3JpZ2lu', 'FwoGZXIvYXdz', 'FQoGZXIvYXdz'],
   before: 16,
   after: 2100,
-  cost: 2100,
+  cost: 600,
   pattern: /(?<![A-Za-z0-9+/])(?:IQoJb3JpZ2lu|F[wQ]oGZXIvYXdz)[A-Za-z0-9/+]{80,2000}={0,2}/g,
 });
 
@@ -39,7 +39,7 @@ const GCP = byPattern({
   triggers: ['AIza[0-9A-Za-z_-]{8}', 'GOCSPX-', 'ya29.[0-9A-Za-z_-]{8}', '1//0[0-9A-Za-z_-]{8}'],
   before: 24,
   after: 2100,
-  cost: 2100,
+  cost: 600,
   pattern:
     /(?<![A-Za-z0-9_-])(?:AIza[0-9A-Za-z_-]{35}|GOCSPX-[0-9A-Za-z_-]{28}|ya29\.[0-9A-Za-z_-]{20,2000}|1\/\/0[0-9A-Za-z_-]{40,400})(?![0-9A-Za-z_-])/g,
 });
@@ -95,7 +95,7 @@ const ONE_PASSWORD = byPattern({
   triggers: ['ops_eyJ'],
   before: 16,
   after: 4100,
-  cost: 4100,
+  cost: 600,
   pattern: /(?<!\p{L})ops_eyJ[A-Za-z0-9+/_-]{200,4000}={0,3}/gu,
 });
 const ANTHROPIC = byPattern({
@@ -170,7 +170,7 @@ const AUTHORIZATION: Detector = {
   triggers: ['(?i)bearer [A-Za-z0-9_.~+/-]{12}', '(?i)basic [A-Za-z0-9+/]{8}'],
   before: 32,
   after: 4200,
-  cost: 4200,
+  cost: 600,
   find(text, report) {
     reportMatches(
       text,

@@ -12,6 +12,8 @@ const MAX_PROGRAM = 1000;
 const MAX_PLACES = 8;
 const ENOUGH_BITS = 22;
 const FEWEST_BITS = 6;
+/** How many instructions are tried as its beginning: each try looks at the whole program. */
+const MAX_TRIES = 32;
 
 /** Instructions of re2js (RE2's own, `re2/prog.h`). */
 const OP = {
@@ -115,8 +117,12 @@ function reachesMatch(program: Program, set: ReadonlySet<number>): boolean {
 function triggerOf(program: Program): TriggerPlace[] | null {
   let best: TriggerPlace[] = [];
   let bestBits = 0;
+  let tries = 0;
   for (const [index, instruction] of program.inst.entries()) {
-    if (instruction.op < OP.rune || !isUnavoidable(program, index)) continue;
+    if (instruction.op < OP.rune) continue;
+    tries += 1;
+    if (tries > MAX_TRIES) break;
+    if (!isUnavoidable(program, index)) continue;
     const places = placesFrom(program, index);
     const bits = places.reduce((sum, { characters }) => sum + bitsOf(characters), 0);
     if (bits <= bestBits) continue;

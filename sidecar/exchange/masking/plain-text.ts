@@ -2,7 +2,7 @@
  * Owns the masking of text that has no structure: strings that were decoded, values of headers, bodies that are no JSON.
  * Invariant: nothing in the answer is found again, so masking it once more changes nothing.
  */
-import { type CompiledRules, isExceeded, type Run, scanTriggers } from './compiled-rules.ts';
+import { type CompiledRules, isExceeded, payForReading, type Run, scanTriggers } from './compiled-rules.ts';
 import { readEscapes, readPercent } from './decoded-view.ts';
 import type { Detector } from './detector.ts';
 import { type Found, replaceFound } from './found.ts';
@@ -34,7 +34,7 @@ function findAll(run: Run, text: string, form: boolean): Found[] {
   const found = findIn(run, text);
   for (const view of [readEscapes(text), readPercent(text, form)]) {
     if (view === null || isExceeded(run)) continue;
-    run.work.steps -= text.length;
+    payForReading(run, text.length);
     for (const { rule, start, end } of findIn(run, view.text)) {
       found.push({ rule, start: view.starts[start] as number, end: view.starts[end] as number });
     }
@@ -90,7 +90,7 @@ function runDetector(
   found: Found[],
 ): void {
   const { name, before, after, cost } = detector;
-  run.work.steps -= cost * ends.length;
+  payForReading(run, cost * ends.length);
   for (let first = 0; first < ends.length && !isExceeded(run); ) {
     const start = Math.max(0, (ends[first] as number) - before);
     let end = (ends[first] as number) + after;
@@ -99,7 +99,7 @@ function runDetector(
       end = (ends[next] as number) + after;
       next += 1;
     }
-    run.work.steps -= Math.min(end, text.length) - start;
+    payForReading(run, Math.min(end, text.length) - start);
     detector.find(text.slice(start, end), (from, to) => {
       found.push({ rule: name, start: start + from, end: start + to });
     });

@@ -3,7 +3,7 @@
  * Invariant: what is written within is masked as it is read, and written back in the same coding; depth is bounded.
  */
 import { Buffer, isUtf8 } from 'node:buffer';
-import { isExceeded, type Run } from './compiled-rules.ts';
+import { isExceeded, payForReading, type Run } from './compiled-rules.ts';
 import { maskJson } from './json-masking.ts';
 import { maskPlain, ownCodes } from './plain-text.ts';
 
@@ -21,7 +21,7 @@ const DATA_URL = /^data:[^,]{0,200};base64,/i;
 export function maskString(run: Run, text: string, depth: number): string {
   if (depth < MAX_DEPTH) {
     if (looksLikeJson(text)) {
-      run.work.steps -= text.length;
+      payForReading(run, text.length);
       const masked = maskJson(run, text, ownCodes(text), null, depth + 1);
       if (masked !== null || isExceeded(run)) return masked ?? '';
     }
@@ -42,7 +42,7 @@ function maskBase64(run: Run, text: string, depth: number): string | null {
   const prefix = DATA_URL.exec(text.slice(0, 256))?.[0] ?? '';
   const coded = text.slice(prefix.length);
   if (coded.length < (FEWEST_BYTES * 4) / 3 || !BASE64.test(coded)) return null;
-  run.work.steps -= coded.length;
+  payForReading(run, coded.length);
   const coding = /[-_]/.test(coded) ? 'base64url' : 'base64';
   const bytes = Buffer.from(coded, coding);
   if (bytes.length < FEWEST_BYTES || !isUtf8(bytes)) return null;

@@ -17,7 +17,8 @@ const LONGEST_WORD = 512;
 /** White space so far behind the beginning of a trigger stands behind the secret. */
 const LABEL = 48;
 const LONGEST_ESCAPE = 6;
-const END_OF_KEY = /-----END [A-Z0-9 ]{0,40}-----/;
+const SHORTEST_END = '-----END -----'.length - 1;
+const END_OF_KEY = /-----END [A-Z0-9 ]{0,40}-----/g;
 
 /** @param mask masks text that is whole */
 export function createTextStream(rules: CompiledRules, mask: (text: string) => MaskedText): TextStream {
@@ -83,11 +84,15 @@ function heldFrom(rules: CompiledRules, text: string): number {
     const end = hits.ends[hit] as number;
     const meaning = rules.meanings[hits.ids[hit] as number] as TriggerMeaning;
     if (meaning.kind === 'name') continue;
-    const start = Math.max(text.lastIndexOf('\n', end - 1) + 1, end - beforeOf(rules, meaning));
+    const before = Math.max(0, end - beforeOf(rules, meaning));
+    const start = before + text.slice(before, end).lastIndexOf('\n') + 1;
     held = outside(held, start, meaning.kind === 'pattern' ? nextLine(end) : nextSpace(end + LABEL));
   }
+  const endsOfKeys = Array.from(text.matchAll(END_OF_KEY), ({ index, 0: end }) => index + end.length);
+  let keyEnd = text.length + 1;
   for (const begin of Array.from(text.matchAll(/-----BEGIN /g), ({ index }) => index).reverse()) {
-    held = outside(held, begin, indexOf(text, END_OF_KEY, begin));
+    while ((endsOfKeys.at(-1) ?? 0) > begin + SHORTEST_END) keyEnd = endsOfKeys.pop() as number;
+    held = outside(held, begin, keyEnd);
   }
   return held;
 }
@@ -95,12 +100,6 @@ function heldFrom(rules: CompiledRules, text: string): number {
 /** What is before a piece of text, or behind it, stays; what is within goes back to its beginning. */
 function outside(index: number, start: number, end: number): number {
   return index > start && index < end ? start : index;
-}
-
-/** Index behind the first match from an index on; more than the length when it is still to come. */
-function indexOf(text: string, pattern: RegExp, from: number): number {
-  const match = pattern.exec(text.slice(from));
-  return match === null ? text.length + 1 : from + match.index + match[0].length;
 }
 
 /** Looks for the next such character from an index that never grows; so all look-ups together read the text once. */

@@ -4,9 +4,10 @@ import { checkMasking, compileMasking } from '../../../sidecar/exchange/masking/
 import { compiled } from './support.ts';
 
 function problem(rule: object): string[] {
-  return checkMasking({ base64: false, rules: [{ on: 'Record', ...rule } as MaskingRuleConfiguration] }).map(
-    ({ key, index, message }) => `${key}${index === null ? '' : `[${index}]`} ${message}`,
-  );
+  return checkMasking({
+    base64: false,
+    rules: [{ appliesTo: 'Record', ...rule } as MaskingRuleConfiguration],
+  }).map(({ key, index, message }) => `${key}${index === null ? '' : `[${index}]`} ${message}`);
 }
 
 describe('rules that are refused', () => {
@@ -47,9 +48,9 @@ describe('rules that are refused', () => {
     const result = compileMasking({
       base64: false,
       rules: [
-        { kind: 'keys', name: 'one', keys: ['a'], on: 'Record' },
-        { kind: 'keys', name: 'one', keys: ['b'], on: 'Wire' },
-        { kind: 'pattern', name: 'two', pattern: '(', on: 'Both' },
+        { kind: 'keys', name: 'one', keys: ['a'], appliesTo: 'Record' },
+        { kind: 'keys', name: 'one', keys: ['b'], appliesTo: 'Wire' },
+        { kind: 'pattern', name: 'two', pattern: '(', appliesTo: 'Both' },
       ],
     });
     if (result.ok) throw new Error('was accepted');
@@ -63,15 +64,15 @@ describe('rules that are refused', () => {
 describe('targets', () => {
   it('have no masker when no rule is for them', () => {
     expect(compiled([])).toEqual({ record: null, wire: null });
-    expect(compiled([{ kind: 'keys', name: 'k', keys: ['a'], on: 'Record' }]).wire).toBeNull();
-    expect(compiled([{ kind: 'keys', name: 'k', keys: ['a'], on: 'Wire' }]).record).toBeNull();
+    expect(compiled([{ kind: 'keys', name: 'k', keys: ['a'], appliesTo: 'Record' }]).wire).toBeNull();
+    expect(compiled([{ kind: 'keys', name: 'k', keys: ['a'], appliesTo: 'Wire' }]).record).toBeNull();
   });
 
   it('have the rules that are for them', () => {
     const { record, wire } = compiled([
-      { kind: 'keys', name: 'r', keys: ['record'], on: 'Record' },
-      { kind: 'keys', name: 'w', keys: ['wire'], on: 'Wire' },
-      { kind: 'keys', name: 'b', keys: ['both'], on: 'Both' },
+      { kind: 'keys', name: 'r', keys: ['record'], appliesTo: 'Record' },
+      { kind: 'keys', name: 'w', keys: ['wire'], appliesTo: 'Wire' },
+      { kind: 'keys', name: 'b', keys: ['both'], appliesTo: 'Both' },
     ]);
     const text = '{"record":1,"wire":2,"both":3}';
     expect(record?.content(text).text).toBe('{"record":"[masked:r]","wire":2,"both":"[masked:b]"}');

@@ -63,6 +63,34 @@ describe('the detectors', () => {
   });
 });
 
+describe('a megabyte made for the detectors', () => {
+  it.each([
+    'ghs_1_aaaaaaaa.',
+    '4111 ',
+    'eyJhbGciOiJ ',
+    'eyJhbGciOiJ',
+    '-----BEGIN PRIVATE KEY-----A',
+    'https://aaaaaaaa:bbbbbbbb@',
+    'xoxb-a-',
+    'SG.aaaaaaaaaaaa',
+    'secret_access_key=',
+    'bearer aaaaaaaaaaaa ',
+    'T3BlbkFJ',
+    '%41',
+    '\\\\u0041',
+    '[',
+    '{\\"a\\":',
+  ])('of %j is masked or given up', (unit) => {
+    for (const text of [
+      unit.repeat(1_000_000 / unit.length),
+      `{"text":"${unit.repeat(1_000_000 / unit.length)}"}`,
+    ]) {
+      const { text: masked, exceeded } = masker.content(text);
+      expect(masked.length > 0).toBe(!exceeded);
+    }
+  });
+});
+
 describe('card numbers', () => {
   const card = cardNumber(randomFrom(1), '4', 16);
   const grouped = (separator: string) => (card.match(/.{4}/g) as string[]).join(separator);

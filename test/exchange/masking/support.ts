@@ -5,7 +5,7 @@ import type { MaskingRuleConfiguration } from '../../../sidecar/config/access.ts
 import { compileMasking } from '../../../sidecar/exchange/masking/compile.ts';
 import type { Masker, Masking } from '../../../sidecar/exchange/masking/masking.ts';
 
-type WithoutTarget<T> = T extends { on: unknown } ? Omit<T, 'on'> : never;
+type WithoutTarget<T> = T extends { appliesTo: unknown } ? Omit<T, 'appliesTo'> : never;
 export type Rule = WithoutTarget<MaskingRuleConfiguration>;
 
 export function compiled(rules: readonly MaskingRuleConfiguration[], base64 = false): Masking {
@@ -17,7 +17,7 @@ export function compiled(rules: readonly MaskingRuleConfiguration[], base64 = fa
 /** What masks the record by these rules. */
 export function recordMasker(rules: readonly Rule[], base64 = false): Masker {
   const masking = compiled(
-    rules.map((rule) => ({ ...rule, on: 'Record' }) as MaskingRuleConfiguration),
+    rules.map((rule) => ({ ...rule, appliesTo: 'Record' }) as MaskingRuleConfiguration),
     base64,
   );
   return masking.record as Masker;

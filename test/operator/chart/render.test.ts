@@ -64,9 +64,9 @@ const FULL = {
     masking: {
       base64: true,
       rules: [
-        { on: 'Both', detectors: ['all'] },
-        { name: 'ssn', on: 'Record', paths: ['$.params.arguments.ssn'] },
-        { name: 'employee', on: 'Wire', pattern: 'E[0-9]{6}' },
+        { appliesTo: 'Both', detectors: ['all'] },
+        { name: 'ssn', appliesTo: 'Record', paths: ['$.params.arguments.ssn'] },
+        { name: 'employee', appliesTo: 'Wire', pattern: 'E[0-9]{6}' },
       ],
     },
   },

@@ -95,8 +95,8 @@ describe('the configuration of access', () => {
     const masking: RecordedMCPServerSpec['masking'] = {
       base64: true,
       rules: [
-        { on: 'Record', detectors: ['all'] },
-        { on: 'Both', name: 'passwords', keys: ['password'] },
+        { appliesTo: 'Record', detectors: ['all'] },
+        { appliesTo: 'Both', name: 'passwords', keys: ['password'] },
       ],
     };
     const other = { ...NO_DELETES, name: 'more', action: 'MetadataOnly' as const };
@@ -107,7 +107,7 @@ describe('the configuration of access', () => {
     ]);
     expect(made.masking).toMatchObject({
       base64: true,
-      rules: [{ kind: 'detectors' }, { kind: 'keys', name: 'passwords', on: 'Both' }],
+      rules: [{ kind: 'detectors' }, { kind: 'keys', name: 'passwords', appliesTo: 'Both' }],
     });
     expect(made.labels).toEqual({ environment: 'prod' });
   });
@@ -151,14 +151,14 @@ describe('the configuration of access', () => {
 describe('the bounds of the platform team', () => {
   it('put its rules and masks first, under names that nobody else has', () => {
     const made = read(
-      { rules: [NO_DELETES], masking: { rules: [{ on: 'Record', name: 'own', keys: ['a'] }] } },
+      { rules: [NO_DELETES], masking: { rules: [{ appliesTo: 'Record', name: 'own', keys: ['a'] }] } },
       {
         rules: [{ ...NO_DELETES }],
         masking: {
           base64: true,
           rules: [
-            { on: 'Both', detectors: ['all'] },
-            { on: 'Record', name: 'own', keys: ['b'] },
+            { appliesTo: 'Both', detectors: ['all'] },
+            { appliesTo: 'Record', name: 'own', keys: ['b'] },
           ],
         },
       },
@@ -205,16 +205,16 @@ describe('the bounds of the platform team', () => {
     const masking: RecordedMCPServerSpec['masking'] = {
       base64: false,
       rules: [
-        { on: 'Record', detectors: ['all'] },
-        { on: 'Both', name: 'both', keys: ['a'] },
-        { on: 'Wire', name: 'wire', keys: ['b'] },
+        { appliesTo: 'Record', detectors: ['all'] },
+        { appliesTo: 'Both', name: 'both', keys: ['a'] },
+        { appliesTo: 'Wire', name: 'wire', keys: ['b'] },
       ],
     };
     const made = read({ rules, masking }, { allowWithholding: false });
     expect(made.rules.map(({ name }) => name)).toEqual(['no-deletes']);
     expect(made.masking.rules).toMatchObject([
-      { name: 'both', on: 'Wire' },
-      { name: 'wire', on: 'Wire' },
+      { name: 'both', appliesTo: 'Wire' },
+      { name: 'wire', appliesTo: 'Wire' },
     ]);
     expect(made.refusals).toEqual(['WithholdingNotAllowed']);
     expect(read({ rules: [NO_DELETES] }, { allowWithholding: false }).refusals).toEqual([]);
@@ -244,17 +244,17 @@ describe('what is wrong with it', () => {
     ],
     [
       'a pattern that is none',
-      { masking: { rules: [{ on: 'Record', name: 'x', pattern: '(' }] } },
+      { masking: { rules: [{ appliesTo: 'Record', name: 'x', pattern: '(' }] } },
       /^spec\.masking\.rules\[0\]\.pattern: is no RE2 pattern/,
     ],
     [
       'an unknown detector',
-      { masking: { rules: [{ on: 'Record', detectors: ['all', 'nothing'] }] } },
+      { masking: { rules: [{ appliesTo: 'Record', detectors: ['all', 'nothing'] }] } },
       /^spec\.masking\.rules\[0\]\.detectors\[1\]: is no detector; known are all, /,
     ],
     [
       'a path that is none',
-      { masking: { rules: [{ on: 'Record', name: 'x', paths: ['$..['] }] } },
+      { masking: { rules: [{ appliesTo: 'Record', name: 'x', paths: ['$..['] }] } },
       /^spec\.masking\.rules\[0\]\.paths\[0\]: /,
     ],
     ['a name that is there', { rules: [NO_DELETES, NO_DELETES] }, /^spec\.rules\[1\]\.name: .*earlier rule/],
@@ -306,7 +306,7 @@ describe('the examples of the documentation', () => {
     for (const { spec } of [...examples, demo]) {
       // As the API server gives it.
       const { auth, masking, ...given } = spec as Partial<RecordedMCPServerSpec>;
-      const rules = (masking?.rules ?? []).map((mask) => Object.assign({ on: 'Record' }, mask));
+      const rules = (masking?.rules ?? []).map((mask) => Object.assign({ appliesTo: 'Record' }, mask));
       const whole = { ...given, auth: Object.assign({ mode: 'Enforce' }, auth), masking: { rules } };
       expect(problems(whole), JSON.stringify(spec)).toEqual([]);
     }

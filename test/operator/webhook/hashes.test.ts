@@ -40,7 +40,7 @@ describe('the digest over the resource', () => {
       {
         auth: { mode: 'Observe', resource: 'https://a.example.com', kubernetes: {} },
         rules: [{ name: 'a', when: 'true', action: 'Deny' }],
-        masking: { rules: [{ on: 'Record', detectors: ['all'] }] },
+        masking: { rules: [{ appliesTo: 'Record', detectors: ['all'] }] },
         server: { callerToken: 'Forward' },
       },
     ],
