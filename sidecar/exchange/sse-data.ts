@@ -53,3 +53,10 @@ export function withData(body: string, data: string, other: (line: string) => st
   }
   return written.join(lineEnd);
 }
+
+/** The body with all its data as it stands. @param other what stands for a line of the body that holds no data */
+export function withOther(body: string, other: (line: string) => string): string {
+  return linesOf(body)
+    .map(({ text, end }, index) => (index === 0 || isData(text) ? text : other(text)) + end)
+    .join('');
+}

@@ -38,6 +38,18 @@ export function createTextUnits(options: {
     return other.push(bytes);
   }
 
+  /** How many characters have to wait so that the text ends within no match of any stream: where one lets go, another may not. */
+  function heldByAll(text: string): number {
+    let held = 0;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const before = held;
+      for (const stream of streams) held = Math.max(held, stream.wouldHold(text, held));
+      if (held === before) return held;
+    }
+    // Text made of beginnings of one in the middle of another waits whole, and is withheld where it is long.
+    return Number.MAX_SAFE_INTEGER;
+  }
+
   /** Gives out what waits, but the last `held` bytes of it. */
   function giveOut(held: number, last: boolean): BodyPiece[] {
     const end = waiting.length - held;
@@ -57,10 +69,11 @@ export function createTextUnits(options: {
     const told = waiting.subarray(from, waiting.length - untold);
     if (!isUtf8(told) || told.includes(0)) return becomeOther();
     const text = told.toString('utf8');
+    const least = streams.length < 2 ? 0 : heldByAll(text);
     let isLost = false;
     let held = 0;
     for (const stream of streams) {
-      isLost = stream.push(text).withheld > 0 || isLost;
+      isLost = stream.push(text, least).withheld > 0 || isLost;
       held = Math.max(held, stream.held);
     }
     const whole = waiting.toString('utf8', 0, waiting.length - untold);
@@ -86,6 +99,9 @@ function mayBeOther(bytes: Buffer): boolean {
   const first = bytes.find((byte) => !WHITE_SPACE.has(byte)) as number;
   return first === 0x7b || first === 0x5b || first === 0xef || first >= 0xfe;
 }
+
+/** So often streams are asked for a place at which all of them let go. */
+const MAX_ROUNDS = 16;
 
 const WHITE_SPACE = new Set([0x20, 0x09, 0x0d, 0x0a]);
 

@@ -207,15 +207,18 @@ export class BodyRecorder implements ResponseBody {
     }
     const messages = piece.data === null ? NO_MESSAGES : readMessages(piece.data);
     if (messages === null) this.#eventTooLarge = true;
-    if (!piece.utf8) {
-      this.#chunks(piece.bytes, messages ?? NO_MESSAGES);
-      return;
-    }
     const calls = this.#exchange.takeMessages(messages ?? NO_MESSAGES, 'server');
-    this.#lines.event(piece.sse, body, piece.bytes.length, {
-      ...(masked === undefined ? {} : { masked }),
-      ...(calls.length > 0 ? { calls } : {}),
-    });
+    const notes = calls.length > 0 ? { calls } : NO_NOTES;
+    const { withholds, mayWithhold } = this.#exchange;
+    // A rule may have come into force while the stream was open: what it withholds is said by the call that is answered here.
+    if (withholds || (mayWithhold && (piece.sse.partial || messages === null)))
+      this.#lines.withheldEvent(piece.sse, 'metadata_only', piece.bytes.length, notes);
+    else if (!piece.utf8) this.#lines.chunks(piece.bytes, piece.bytes.length, notes);
+    else
+      this.#lines.event(piece.sse, body, piece.bytes.length, {
+        ...notes,
+        ...(masked === undefined ? {} : { masked }),
+      });
   }
 
   #withholdPiece({ bytes }: SsePiece): void {

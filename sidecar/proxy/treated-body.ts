@@ -30,7 +30,7 @@ export function notesOf(
   };
 }
 
-export interface TreatedBody extends Pick<TreatedUnit, 'broken' | 'tooLarge'> {
+export interface TreatedBody extends Pick<TreatedUnit, 'broken' | 'malformed' | 'tooLarge'> {
   /** As it is recorded, or else why it is not. */
   recorded: Buffer | null;
   reason: Withheld['reason'] | null;
@@ -45,10 +45,16 @@ export function treatBody(
   treatment: Treatment,
   bytes: Buffer,
   readsMessages: boolean,
+  mayBeFragment = false,
 ): TreatedBody {
   const { text, mark } = readText(bytes);
-  const treated = treatUnit(exchange, treatment, { bytes, text, readAs: readsMessages ? text : null });
-  const { shown, altered, broken, tooLarge } = treated;
+  const treated = treatUnit(exchange, treatment, {
+    bytes,
+    text,
+    readAs: readsMessages ? text : null,
+    mayBeFragment,
+  });
+  const { shown, altered, broken, malformed, tooLarge } = treated;
   let recorded: Buffer | null = bytes;
   let reason: Withheld['reason'] | null = null;
   if (shown !== 'as it came') {
@@ -59,5 +65,5 @@ export function treatBody(
   }
   let passes: Buffer | null = null;
   if (altered !== null) passes = 'bytes' in altered ? altered.bytes : Buffer.from(mark + altered.text);
-  return { recorded, reason, notes: notesOf(treated), passes, broken, tooLarge };
+  return { recorded, reason, notes: notesOf(treated), passes, broken, malformed, tooLarge };
 }

@@ -49,6 +49,8 @@ export interface Unit {
   readAs: string | null;
   /** The text as the record has it before masking, where that is another: a session id stands in it. */
   forRecord?: string;
+  /** A line before it began as JSON and was none: it may be a piece of what goes on over several lines. */
+  mayBeFragment?: boolean;
 }
 
 /** What becomes of a unit. */
@@ -63,6 +65,8 @@ export interface TreatedUnit {
   hidden: Hidden[] | null;
   /** It must not pass. */
   broken: boolean;
+  /** It begins as JSON and is none, or may be a piece of such. */
+  malformed: boolean;
   /** It has more messages than are read. */
   tooLarge: boolean;
 }
@@ -79,7 +83,7 @@ export function treatUnit(exchange: Exchange, treatment: Treatment, unit: Unit):
   // Clients may read more in it than was.
   const unread = typeof read === 'string' || (unit.text === null && messages.length === 0);
   // What begins as JSON and is none may have members all the same that a rule names: some readers take the beginning.
-  const isBroken = read === 'malformed_json';
+  const isBroken = read === 'malformed_json' || (unit.mayBeFragment === true && !isJsonOrBlank(unit.readAs));
   let found: MaskedBody | null = null;
   if (record !== null && !exchange.metadataOnly)
     found = isBroken ? TOO_MUCH : mask(record, unit, unit.forRecord ?? unit.text);
@@ -92,6 +96,7 @@ export function treatUnit(exchange: Exchange, treatment: Treatment, unit: Unit):
     wireMasked: null,
     hidden: null,
     broken: false,
+    malformed: isBroken,
     tooLarge: read === 'too_many_messages',
   };
   if (exchange.withholds || (unread && exchange.mayWithhold)) treated.shown = { reason: 'metadata_only' };
@@ -110,6 +115,11 @@ export function treatUnit(exchange: Exchange, treatment: Treatment, unit: Unit):
     if (treated.hidden !== null) treated.hidden = treated.hidden.map(({ rule }) => ({ rule, names: [] }));
   }
   return treated;
+}
+
+/** Of a text that is known not to begin as JSON and be none. */
+function isJsonOrBlank(text: string | null): boolean {
+  return text === null || /^\s*(?:[[{]|$)/.test(text);
 }
 
 /** @param text of the unit, as it is to be masked */

@@ -9,7 +9,7 @@ import { type BodyPiece, type BodyUnits, createBodyUnits } from '../exchange/bod
 import { maskedName } from '../exchange/masking/names.ts';
 import { Tally } from '../exchange/masking/tally.ts';
 import { createSseSplitter, type SsePiece, type SseSplitter } from '../exchange/sse.ts';
-import { withData } from '../exchange/sse-data.ts';
+import { withData, withOther } from '../exchange/sse-data.ts';
 import { createTextUnits, isPlainText } from '../exchange/text-units.ts';
 import type { LineTail } from '../spool/spool.ts';
 import { BodyLines, type BodyNotes, NO_NOTES } from './body-lines.ts';
@@ -62,6 +62,8 @@ export class UnitBody implements ResponseBody {
   #cutOff: boolean;
   /** The server is gone: what is left can't be altered, and the client's connection is cut anyway. */
   #drops = false;
+  /** A line began as JSON and was none: those that follow may be pieces of it. */
+  #mayBeFragment = false;
   #endpointAwaited: boolean;
   #tooLarge = false;
   #broken = false;
@@ -264,7 +266,14 @@ export class UnitBody implements ResponseBody {
       this.#let(bytes, null);
       return;
     }
-    const treated = treatBody(this.#exchange, this.#treatment, bytes, this.#readsMessages);
+    const treated = treatBody(
+      this.#exchange,
+      this.#treatment,
+      bytes,
+      this.#readsMessages,
+      this.#mayBeFragment,
+    );
+    this.#mayBeFragment ||= treated.malformed;
     this.#noteTreated(treated);
     const { recorded, reason, notes } = treated;
     if (recorded !== null) this.#lines.chunks(recorded, bytes.length, notes);
@@ -275,9 +284,16 @@ export class UnitBody implements ResponseBody {
   #event(piece: SsePiece): void {
     const { bytes, sse, data } = piece;
     if (piece.dataTooLarge) this.#tooLarge = true;
+    // Whole lines before any data, such as a comment that keeps the connection alive: the event is still to come.
+    const isBefore = sse.partial && sse.data_lines === 0 && !this.#begun && endsLine(bytes);
+    if (isBefore && !this.#cutOff) {
+      this.#wholeEvent(piece, false);
+      return;
+    }
     if (this.#isWhole(!sse.partial)) {
+      const awaited = this.#endpointAwaited;
       this.#endpointAwaited = false;
-      this.#wholeEvent(piece);
+      this.#wholeEvent(piece, awaited);
       return;
     }
     const notes = this.#messagesOf(sse.partial ? null : data);
@@ -291,7 +307,8 @@ export class UnitBody implements ResponseBody {
     this.#let(bytes, null);
   }
 
-  #wholeEvent(piece: SsePiece): void {
+  /** @param mayOpen it may be the event that opens a session */
+  #wholeEvent(piece: SsePiece, mayOpen: boolean): void {
     const { bytes, sse, data, utf8 } = piece;
     const text = utf8 ? (data ?? '') : null;
     const isEndpoint = data !== null && piece.eventName === 'endpoint';
@@ -312,14 +329,14 @@ export class UnitBody implements ResponseBody {
       const mask = (value: string): string => maskedName(record, value, tally);
       let { body } = piece;
       if (shown !== 'as it came') body = withData(body, shown.text ?? '', mask);
-      else if (record !== null && body !== data && data !== null) body = withData(body, data, mask);
+      else if (record !== null && body !== data && data !== null) body = withOther(body, mask);
       // It stands in one of the others, and is counted there.
       const id = sse.id === null ? null : maskedName(record, sse.id, null);
       const recorded: Sse = { ...sse, prefix: mask(sse.prefix), suffix: mask(sse.suffix), id };
       this.#lines.event(recorded, body, bytes.length, notesOf(treated, tally.counts));
     }
-    // The client goes where the event of that name tells it to.
-    if (altered === null || isEndpoint) this.#let(bytes, null);
+    // The client goes where the first event tells it to.
+    if (altered === null || (isEndpoint && mayOpen)) this.#let(bytes, null);
     else if ('bytes' in altered) this.#let(bytes, altered.bytes);
     else {
       const rewritten = withData(piece.body, altered.text, (line) => line);
@@ -374,6 +391,11 @@ export class UnitBody implements ResponseBody {
 }
 
 const SESSION_ID = [{ rule: 'session-id', count: 1 }];
+
+function endsLine(bytes: Buffer): boolean {
+  const last = bytes.at(-1);
+  return last === 10 || last === 13;
+}
 
 function unitsOf(
   { record, wire }: Treatment,

@@ -55,12 +55,16 @@ export const secretMasker: Masker = {
     let pending = '';
     const answer = (text: string) => ({ ...plain(text), withheld: 0 });
     return {
-      push(text) {
+      push(text, least = 0) {
         pending += text;
-        const held = /\S{0,100}$/.exec(pending)?.index ?? 0;
+        const held = Math.min(/\S{0,100}$/.exec(pending)?.index ?? 0, Math.max(0, pending.length - least));
         const shown = pending.slice(0, held);
         pending = pending.slice(held);
         return answer(shown);
+      },
+      wouldHold(text, least) {
+        const all = pending + text;
+        return Math.max(least, all.length - (/\S{0,100}$/.exec(all)?.index ?? 0));
       },
       end: () => answer(pending),
       get held() {

@@ -54,12 +54,17 @@ export interface AnswerScene {
   close(): Promise<void>;
 }
 
+/** @param policy null for that of the configuration, which lets all pass and can be exchanged */
 export async function openAnswerScene(
-  policy: Policy,
+  policy: Policy | null,
   options: Omit<TestRecorderOptions, 'upstream' | 'policy'> = {},
 ): Promise<AnswerScene> {
   const server = await listenRaw();
-  const recorder = await startTestRecorder({ ...options, upstream: server.origin, policy });
+  const recorder = await startTestRecorder({
+    ...options,
+    upstream: server.origin,
+    ...(policy === null ? {} : { policy }),
+  });
   const open: RawConnection[] = [];
   async function exchange(request: string): Promise<{ client: RawConnection; upstream: RawConnection }> {
     const client = await connectRaw(recorder.port);

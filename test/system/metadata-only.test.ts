@@ -136,6 +136,32 @@ it('shows nothing of an answer that comes on another stream, and all of what els
   );
 });
 
+it('shows nothing of an answer on a stream that was open before the rule came into force', async () => {
+  scene = await openAnswerScene(null);
+  const { configuration, recorder } = scene.recorder;
+  const session = 'Mcp-Session-Id: s1\r\n';
+  const stream = await scene.exchange(get(session));
+  await stream.upstream.send(head(`${SSE_TYPE}Transfer-Encoding: chunked\r\n`));
+  await stream.upstream.send(chunk(': one\n\n'));
+  await stream.client.until(': one');
+  const wanted = structuredClone({ ...configuration, digest: 'sha256:2' });
+  wanted.rules = [{ message: null, hideTools: false, ...RULE }];
+  expect(await recorder.reconfigure(wanted, null)).toEqual([]);
+  const diary = post({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'diary' } }, session);
+  await scene.answer(diary, [head('Content-Length: 0\r\n', '202 Accepted')]);
+  const middle = event.indexOf('dear');
+  await stream.upstream.send(chunk(event.slice(0, middle)));
+  await stream.client.until(event.slice(0, middle));
+  await stream.upstream.send(chunk(event.slice(middle)));
+  await stream.upstream.send(chunk('data: {}\n\n'));
+  await stream.upstream.send(LAST_CHUNK);
+  await stream.client.end();
+  const lines = await scene.finish();
+  expect(JSON.stringify(lines)).not.toMatch(TEXT);
+  expect(shown(serverLines(lines)).replace(/…+/, '…')).toBe(': one\n\n…data: {}\n\n');
+  expect(lines.find(({ type }) => type === 'result')).toMatchObject({ outcome: 'ok', target: 'diary' });
+});
+
 it('shows nothing of an answer that grows past what is held on another stream', async () => {
   scene = await openAnswerScene(POLICY, { hold: { maxBytes: 1_000, maxMs: 60_000 } });
   const session = 'Mcp-Session-Id: s1\r\n';

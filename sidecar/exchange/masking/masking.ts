@@ -20,8 +20,13 @@ export interface StreamedText extends MaskedText {
 
 /** Text that streams past: neither JSON nor events, and no end in sight. Matches do not reach over line ends, private keys excepted. */
 export interface TextStream {
-  /** All of the text so far that no match may begin in any more, masked. */
-  push(text: string): StreamedText;
+  /**
+   * All of the text so far that no match may begin in any more, masked.
+   * @param least so many characters have to wait at least: another stream of the same text must be able to let go of it at the same place
+   */
+  push(text: string, least?: number): StreamedText;
+  /** How many characters would wait after such a push. */
+  wouldHold(text: string, least: number): number;
   /** What was held back, masked. */
   end(): StreamedText;
   /** Characters of what was given that wait. */

@@ -26,10 +26,10 @@ export function createTextStream(rules: CompiledRules, mask: (text: string) => M
   /** The rest of the line belongs to what was withheld. */
   let skipping = false;
 
-  function push(text: string): StreamedText {
+  function push(text: string, least = 0): StreamedText {
     pending += text;
     const skipped = skipping ? skipLine() : 0;
-    const held = heldFrom(rules, pending);
+    const held = heldFrom(rules, pending, least);
     const shown = pending.slice(0, held);
     pending = pending.slice(held);
     if (pending.length <= MAX_HELD) return answer(shown, skipped);
@@ -64,6 +64,10 @@ export function createTextStream(rules: CompiledRules, mask: (text: string) => M
   return {
     push,
     end,
+    wouldHold(text, least) {
+      const all = pending + text;
+      return all.length - heldFrom(rules, all, least);
+    },
     get held() {
       return pending.length;
     },
@@ -71,9 +75,10 @@ export function createTextStream(rules: CompiledRules, mask: (text: string) => M
 }
 
 /** Index from which the text must wait for more. */
-function heldFrom(rules: CompiledRules, text: string): number {
+function heldFrom(rules: CompiledRules, text: string, least: number): number {
   const line = text.lastIndexOf('\n') + 1;
   let held = wordBefore(text, line, text.length - LONGEST_TRIGGER);
+  held = Math.min(held, Math.max(0, text.length - least));
   if (rules.unannounced.length > 0) held = Math.min(held, line);
   const hits = newHits();
   scanTriggers(rules, ownCodes(text), text.length, hits, true);
