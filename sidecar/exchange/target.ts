@@ -31,7 +31,7 @@ export function recordedTarget(
   const path = mark === -1 ? target : target.slice(0, mark);
   const anonymous = withoutUser(path);
   let masked = anonymous === path ? 0 : 1;
-  const shown = maskedPart(masker, anonymous, tally);
+  const shown = maskedPath(masker, anonymous, tally);
   if (mark === -1) return { target: shown, masked };
   const parts = target.slice(mark + 1).split('&');
   const recorded = parts.map((part) => {
@@ -88,6 +88,13 @@ export function wireTarget(target: string, masker: Masker, tally: Tally): string
     return equals === -1 ? shown : `${name}=${shown}`;
   });
   return `${target.slice(0, mark)}?${masked.join('&')}`;
+}
+
+/** Segment by segment, since a slash that is encoded would join what is decoded with its neighbour, and then as a whole. */
+function maskedPath(masker: Masker | null, path: string, tally: Tally | null): string {
+  if (masker === null || path === '') return path;
+  const segments = path.includes('%') ? path.split('/').map((one) => maskedPart(masker, one, tally)) : [path];
+  return maskedPart(masker, segments.join('/'), tally);
 }
 
 /** A part of a target, or, when something is found in what it decodes to, that with the found replaced. */

@@ -2,11 +2,10 @@
  * Owns how the claims of a verified token become a caller.
  * Invariant: what is recorded is cut to the bounds of the format and says so; what rules match is whole.
  */
-import { cutName } from '@mcp-recorder/recording/format/cut';
 import { encodePrincipal } from '@mcp-recorder/recording/format/encode';
 import type { Principal } from '@mcp-recorder/recording/format/line';
 import type { IssuerConfiguration } from '../config/access.ts';
-import type { Caller } from '../exchange/caller.ts';
+import { type Caller, cutPrincipal } from '../exchange/caller.ts';
 import { type Claims, claimAt, scopesOf, stringsOf } from './claims.ts';
 
 /** Groups that are recorded of one caller. */
@@ -17,9 +16,11 @@ const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):[^:]+$/;
 /** @param subject `sub` of the claims */
 export function callerOf(issuer: IssuerConfiguration, subject: string, claims: Claims): Caller {
   const groups = groupsOf(issuer, subject, claims);
-  const principal = principalOf(issuer, subject, claims, groups);
+  const wholePrincipal = principalOf(issuer, subject, claims, groups);
+  const principal = cutPrincipal(wholePrincipal, groups.length > MAX_GROUPS);
   return {
     principal,
+    ...(principal.cut === true ? { wholePrincipal } : {}),
     principalJson: encodePrincipal(principal),
     key: JSON.stringify([issuer.issuer, subject]),
     verified: true,
@@ -43,21 +44,14 @@ function principalOf(
   groups: readonly string[],
 ): Principal {
   const named = how === 'kubernetes' ? subject : nameClaim === null ? null : claimAt(claims, nameClaim);
-  let isCut = groups.length > MAX_GROUPS;
-  function cut(text: string): string {
-    const short = cutName(text);
-    isCut ||= short !== text;
-    return short;
-  }
-  const textOrNull = (value: unknown) => (typeof value === 'string' ? cut(value) : null);
-  const principal: Principal = {
+  const textOrNull = (value: unknown) => (typeof value === 'string' ? value : null);
+  return {
     how,
-    issuer: cut(issuer),
-    subject: cut(subject),
+    issuer,
+    subject,
     name: textOrNull(named),
     // RFC 9068 2.2; `azp` is what issuers wrote before.
     client_id: textOrNull(claims['client_id'] ?? claims['azp']),
-    groups: groups.slice(0, MAX_GROUPS).map(cut),
+    groups: groups.slice(0, MAX_GROUPS),
   };
-  return isCut ? { ...principal, cut: true } : principal;
 }

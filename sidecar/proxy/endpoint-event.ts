@@ -4,18 +4,20 @@
  */
 import { maskEndpoint } from '../exchange/sse-endpoint.ts';
 import { sessionIdOf } from '../exchange/target.ts';
+import { maskedName } from '../exchange/masking/names.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Names the session by the event's data; gives the data as it is recorded. */
 export function recordEndpoint(exchange: Exchange, data: string): string {
-  const { sessions, metrics, warn } = exchange.context;
+  const { masker, context } = exchange;
+  const { sessions, metrics, warn } = context;
   const endpoint = maskEndpoint(data, sessions.hash);
   const sessionId = sessionIdOf(data);
   if (sessionId !== null) exchange.nameSession({ sseSessionId: sessionId });
   if (endpoint.absoluteOrigin !== null) {
     metrics.endpointAlarm();
     warn('the server sends its clients to another origin, around the recorder', {
-      origin: endpoint.absoluteOrigin,
+      origin: maskedName(masker, endpoint.absoluteOrigin, null),
       exchange: exchange.id,
       hint: 'make the server name a path, not a URL, in its endpoint event',
     });

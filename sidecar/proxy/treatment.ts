@@ -123,12 +123,12 @@ function isJsonOrBlank(text: string | null): boolean {
 }
 
 /** @param text of the unit, as it is to be masked */
-function mask(masker: Masker, { bytes }: Unit, text: string | null): MaskedBody {
+function mask(masker: Masker, { bytes, readAs }: Unit, text: string | null): MaskedBody {
   const found = maskBody(masker, bytes, text);
-  if (text !== null || found.found === 'too_much') return found;
-  // Readers who replace what is no UTF-8 may find what can't be masked in the bytes.
-  const left = masker.content((found.found === 'something' ? found.bytes : bytes).toString('utf8'));
-  return left.masked === null && !left.exceeded ? found : { found: 'too_much' };
+  if (text !== null || readAs === null || found.found === 'too_much') return found;
+  // Of an event these are the bytes of all its fields: what clients read as its data may have members that a rule names.
+  const read = masker.content(readAs);
+  return read.masked === null && !read.exceeded ? found : TOO_MUCH;
 }
 
 /** The same messages as the record names them; undefined when that is not known, so that each name has to be masked by itself. */

@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { maskEndpoint } from '../../sidecar/exchange/sse-endpoint.ts';
 import { recordedTarget, sessionIdOf } from '../../sidecar/exchange/target.ts';
+import { maskerOf } from '../support/policy.ts';
 
 const hashed = (id: string) => `h<${id}>`;
 const recorded = (target: string) => recordedTarget(target, hashed);
 
 describe('a recorded target', () => {
+  it('masks each segment of the path by itself: a slash that is encoded ends none', () => {
+    const masker = maskerOf('key', '[A-Za-z0-9/]{20}(?:$|[^A-Za-z0-9/])');
+    const { target } = recordedTarget(`/mcp/${'a'.repeat(10)}%2F${'b'.repeat(9)}/c`, hashed, masker);
+    expect(target).toBe('/mcp/[masked:key]/c');
+  });
+
   it('keeps its path', () => {
     expect(recorded('/mcp')).toEqual({ target: '/mcp', masked: 0 });
     expect(recorded('/a%20b/@x:y@z')).toEqual({ target: '/a%20b/@x:y@z', masked: 0 });

@@ -46,10 +46,12 @@ export function maskBody(masker: Masker, decoded: Buffer, text: string | null): 
     return maskText(masker, decoded.length, plain, mark, (shown) => Buffer.from(shown));
   }
   const found = masker.bytes(decoded);
-  if (found === null) return NOTHING;
-  return found.exceeded
-    ? TOO_MUCH
-    : { found: 'something', text: null, bytes: found.bytes, masked: found.masked };
+  if (found?.exceeded) return TOO_MUCH;
+  const shown = found?.bytes ?? decoded;
+  // Readers who replace what is no UTF-8 may find what can't be masked in the bytes.
+  const left = masker.content(shown.toString('utf8'));
+  if (left.masked !== null || left.exceeded) return TOO_MUCH;
+  return found === null ? NOTHING : { found: 'something', text: null, bytes: shown, masked: found.masked };
 }
 
 function maskText(

@@ -53,7 +53,7 @@ export function createMasker(rules: CompiledRules): Masker {
   }
 
   function bytes(bytes: Buffer): ReturnType<Masker['bytes']> {
-    const { text, masked, exceeded } = value(bytes.toString('latin1'));
+    const { text, masked, exceeded } = content(bytes.toString('latin1'));
     return masked === null && !exceeded
       ? null
       : { bytes: Buffer.from(text, 'latin1'), masked: masked ?? [], exceeded };

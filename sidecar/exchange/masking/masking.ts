@@ -44,7 +44,7 @@ export interface Masker {
   value(text: string): MaskedText;
   /** The value of a member of that name: of a header or query parameter. `keys` apply to the name. */
   member(name: string, value: string): MaskedText;
-  /** Bytes that are no UTF-8; null when nothing was found. Exceeded: `bytes` is empty and none of them may be shown. */
+  /** Bytes that are no UTF-8, as `content` masks them with one character a byte; null when nothing was found. Exceeded: `bytes` is empty and none of them may be shown. */
   bytes(bytes: Buffer): { bytes: Buffer; masked: Masked[]; exceeded: boolean } | null;
   /** Begins a stream of text, by the rules that `value` follows. */
   stream(): TextStream;

@@ -5,7 +5,7 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { encodePrincipal } from '@mcp-recorder/recording/format/encode';
 import type { Masked, Principal } from '@mcp-recorder/recording/format/line';
-import type { Caller } from '../caller.ts';
+import { type Caller, cutPrincipal } from '../caller.ts';
 import { createRecentCache, type RecentCache } from '../recent-cache.ts';
 import type { MaskedText, Masker } from './masking.ts';
 import { Tally } from './tally.ts';
@@ -98,7 +98,7 @@ export interface RecordedCaller {
   masked: Masked[] | null;
 }
 
-/** What the record says of a caller. */
+/** What the record says of a caller: masked whole, and cut after that. */
 export function recordedCaller(masker: Masker, caller: Caller): RecordedCaller {
   const { callers } = memoryOf(masker);
   let recorded = callers.get(caller);
@@ -106,15 +106,17 @@ export function recordedCaller(masker: Masker, caller: Caller): RecordedCaller {
     const tally = new Tally();
     const mask = <T extends string | null>(text: T) =>
       (text === null ? null : maskedName(masker, text, tally)) as T;
-    const { issuer, subject, name, client_id, groups } = caller.principal;
-    const principal = {
-      ...caller.principal,
+    const whole = caller.wholePrincipal ?? caller.principal;
+    const { issuer, subject, name, client_id, groups } = whole;
+    const shown = {
+      ...whole,
       issuer: mask(issuer),
       subject: mask(subject),
       name: mask(name),
       client_id: mask(client_id),
       groups: groups.map(mask),
     };
+    const principal = cutPrincipal(shown, caller.principal.cut === true);
     const masked = tally.counts ?? null;
     recorded = { principal, principalJson: encodePrincipal(principal), masked };
     callers.set(caller, recorded);
