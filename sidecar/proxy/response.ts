@@ -343,7 +343,7 @@ export class ResponseRecorder implements UpstreamHandler {
     for (const bytes of release.bytes) exchange.offeredBytes += bytes.length;
     if (tails.length > 0 || release.bytes.length > 0) this.#append(tails, release);
     // Coded bytes that decode to nothing, of an answer that is sent on without its coding.
-    else if (release.doneBytes > 0) this.#drained(release.doneBytes);
+    else if (release.doneBytes > 0) this.#backpressure.let(release.doneBytes, () => this.#weigh());
     this.#weigh();
   }
 

@@ -67,7 +67,7 @@ describe('an event', () => {
 it('shows nothing of what may go on from a line that begins as JSON and is none', async () => {
   const made = compileMasking({
     base64: false,
-    rules: [{ kind: 'keys', name: 'passwords', keys: ['password'], on: 'Record' }],
+    rules: [{ kind: 'keys', name: 'passwords', keys: ['password'], appliesTo: 'Record' }],
   });
   if (!made.ok) throw new Error(JSON.stringify(made.problems));
   scene = await openAnswerScene(policyWith({ masking: made.masking }));
