@@ -92,6 +92,8 @@ const PLACES: Record<string, Place> = {
   'argument in base64': (text) => request(args({ a: base64(`it is ${text}`) })),
   'argument in base64url': (text) =>
     request(args({ a: Buffer.from(`it is ${text} ÿÿ`).toString('base64url') })),
+  'argument in base64 in lines': (text) =>
+    request(args({ a: base64(`it is ${text}`).replaceAll(/.{64}/g, '$&\n') })),
   'argument in base64 twice': (text) => request(args({ a: base64(base64(`it is ${text}`)) })),
   'argument in JSON in JSON': (text) => request(args({ a: JSON.stringify({ b: JSON.stringify([text]) }) })),
   'argument in percent-encoding': (text) => request(args({ a: `u=${encodeURIComponent(text)}` })),
@@ -310,6 +312,9 @@ function plant(places: readonly (readonly [string, Place])[], count: number, ran
     of('key with a list', (secret) => request(args({ password: [{ a: [secret] }] })));
     of('key in escapes', (secret) => request(args({}).replace('{}', `{"p\\u0061ssword":"${secret}"}`)));
     of('key in JSON in JSON', (secret) => request(args({ a: JSON.stringify({ password: secret }) })));
+    of('key in a JSON string in a string', (secret) =>
+      request(args({ a: JSON.stringify(JSON.stringify({ password: secret })) })),
+    );
     of('key in base64', (secret) => request(args({ a: base64(JSON.stringify({ password: secret })) })));
     of('key in an answer', (secret) => json(rpc({ result: { password: secret } })));
     of('key in an answer in Latin-1', (secret) =>

@@ -30,7 +30,7 @@ const AWS_SESSION = byPattern({
   before: 16,
   after: 2100,
   cost: 600,
-  pattern: /(?<![A-Za-z0-9+/])(?:IQoJb3JpZ2lu|F[wQ]oGZXIvYXdz)[A-Za-z0-9/+]{80,2000}={0,2}/g,
+  pattern: /(?<![A-Za-z0-9])(?:IQoJb3JpZ2lu|F[wQ]oGZXIvYXdz)[A-Za-z0-9/+]{80,2000}={0,2}/g,
 });
 
 /** The preset looks at whole key files only. Formats: cloud.google.com, and gitleaks (MIT). */

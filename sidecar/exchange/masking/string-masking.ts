@@ -11,6 +11,8 @@ import { maskPlain, ownCodes } from './plain-text.ts';
 const MAX_DEPTH = 4;
 /** Shortest text whose base64 is looked into, in bytes. */
 const FEWEST_BYTES = 12;
+/** Characters in which base64 that is broken into lines has its first line end. */
+const LONGEST_LINE = 1024;
 const BASE64 = /^(?:[A-Za-z0-9+/]+|[A-Za-z0-9_-]+)={0,2}$/;
 const DATA_URL = /^data:[^,]{0,200};base64,/i;
 
@@ -34,13 +36,15 @@ export function maskString(run: Run, text: string, depth: number): string {
 }
 
 function looksLikeJson(text: string): boolean {
-  return /^\s*[[{]/.test(text.slice(0, 64)) && /[\]}]\s*$/.test(text.slice(-64));
+  return /^\s*[[{"]/.test(text.slice(0, 64)) && /[\]}"]\s*$/.test(text.slice(-64));
 }
 
 /** Null when the string is no base64 of text, or nothing is found in that text. */
 function maskBase64(run: Run, text: string, depth: number): string | null {
   const prefix = DATA_URL.exec(text.slice(0, 256))?.[0] ?? '';
-  const coded = text.slice(prefix.length);
+  const written = text.slice(prefix.length);
+  // Many encoders break lines (RFC 2045 6.8); what reads them needs none.
+  const coded = /[\r\n]/.test(written.slice(0, LONGEST_LINE)) ? written.replace(/[\r\n]+/g, '') : written;
   if (coded.length < (FEWEST_BYTES * 4) / 3 || !BASE64.test(coded)) return null;
   payForReading(run, coded.length);
   const coding = /[-_]/.test(coded) ? 'base64url' : 'base64';
@@ -49,8 +53,8 @@ function maskBase64(run: Run, text: string, depth: number): string | null {
   const decoded = bytes.toString('utf8');
   const masked = maskString(run, decoded, depth + 1);
   if (masked === decoded) return null;
-  const written = Buffer.from(masked, 'utf8').toString(coding);
-  return prefix + (coded.endsWith('=') || coding === 'base64' ? padded(written) : written);
+  const recoded = Buffer.from(masked, 'utf8').toString(coding);
+  return prefix + (coded.endsWith('=') || coding === 'base64' ? padded(recoded) : recoded);
 }
 
 function padded(base64: string): string {

@@ -35,6 +35,11 @@ describe('detectors in JSON', () => {
     ['text behind a line end', `{"a":"x\\n${TOKEN}\\ny"}`, '{"a":"x\\n[masked:github]\\ny"}'],
     ['a number', `{"a":${CARD},"b":1}`, '{"a":"[masked:card-number]","b":1}'],
     [
+      'JSON in a JSON string in a string',
+      JSON.stringify({ text: JSON.stringify(JSON.stringify({ a: JSON.stringify([TOKEN]) })) }),
+      JSON.stringify({ text: JSON.stringify(JSON.stringify({ a: JSON.stringify(['[masked:github]']) })) }),
+    ],
+    [
       'JSON in a string',
       JSON.stringify({ text: JSON.stringify({ [TOKEN]: [TOKEN] }) }),
       '{"text":"{\\"[masked:github]\\":[\\"[masked:github]\\"]}"}',
@@ -171,6 +176,15 @@ describe('base64', () => {
   it('is looked into where that is asked for', () => {
     expect(masked(`{"blob":"${coded}"}`, [ALL], true)).toBe(`{"blob":"${expected}"}`);
     expect(masked(`{"blob":"${coded}"}`, [ALL], false)).toBe(`{"blob":"${coded}"}`);
+  });
+
+  it('may be broken into lines', () => {
+    const lines = coded.replace(/.{20}/g, '$&\r\n');
+    expect(masked(JSON.stringify({ blob: lines }), [ALL], true)).toBe(`{"blob":"${expected}"}`);
+    const clean = JSON.stringify({
+      blob: Buffer.from('a '.repeat(50)).toString('base64').replace(/.{20}/g, '$&\n'),
+    });
+    expect(masked(clean, [ALL], true)).toBe(clean);
   });
 
   it('may be a data URL, base64url, JSON within, or base64 again', () => {
