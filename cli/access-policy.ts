@@ -4,6 +4,8 @@
  * overwrite.
  */
 
+import { READINGS } from './audit/reading-stream.ts';
+
 export const ROLES = ['writer', 'reader', 'purger'] as const;
 export type Role = (typeof ROLES)[number];
 export const POLICY_STORES = ['aws', 'minio'] as const;
@@ -17,6 +19,8 @@ export interface AccessRequest {
   prefix: string;
   /** The writer asks for a retention of each object. */
   objectLock: boolean;
+  /** The reader logs in the same store that it reads. */
+  audit: boolean;
   /** The key that encrypts the objects (SSE-KMS), if it is one of the customer's own. */
   kmsKey: string | null;
 }
@@ -76,17 +80,7 @@ function writerStatements({ store, objectLock, kmsKey, ...place }: AccessRequest
     },
     // A put that does not ask the store to refuse a taken key. Copies must ask too. Uploads in parts are denied: what begins them and
     // carries their parts can't ask. Neither is used.
-    ...(store === 'aws'
-      ? [
-          {
-            Sid: 'NeverOverwrite',
-            Effect: 'Deny' as const,
-            Action: ['s3:PutObject'],
-            Resource: [objects],
-            Condition: { Null: { 's3:if-none-match': 'true' } },
-          },
-        ]
-      : []),
+    ...(store === 'aws' ? [neverOverwrite(objects)] : []),
     {
       Sid: 'SeeHowTheBucketProtects',
       Effect: 'Allow',
@@ -97,7 +91,8 @@ function writerStatements({ store, objectLock, kmsKey, ...place }: AccessRequest
   ];
 }
 
-function readerStatements({ kmsKey, ...place }: AccessRequest): Statement[] {
+function readerStatements({ kmsKey, audit, store, ...place }: AccessRequest): Statement[] {
+  const log = `${bucketOf(place)}/${rootOf(place)}segments/cluster=${READINGS.cluster}/namespace=${READINGS.namespace}/*`;
   return [
     listStatement(place),
     {
@@ -107,7 +102,24 @@ function readerStatements({ kmsKey, ...place }: AccessRequest): Statement[] {
       Resource: [objectsOf(place)],
     },
     ...kmsStatements('DecryptRecordings', 'kms:Decrypt', kmsKey),
+    ...(audit
+      ? [
+          { Sid: 'LogReadings', Effect: 'Allow' as const, Action: ['s3:PutObject'], Resource: [log] },
+          ...(store === 'aws' ? [neverOverwrite(log)] : []),
+          ...kmsStatements('EncryptReadings', 'kms:GenerateDataKey', kmsKey),
+        ]
+      : []),
   ];
+}
+
+function neverOverwrite(objects: string): Statement {
+  return {
+    Sid: 'NeverOverwrite',
+    Effect: 'Deny',
+    Action: ['s3:PutObject'],
+    Resource: [objects],
+    Condition: { Null: { 's3:if-none-match': 'true' } },
+  };
 }
 
 function purgerStatements(place: AccessRequest): Statement[] {

@@ -29,6 +29,7 @@ interface BucketPolicyOptions {
   bucket?: string;
   prefix?: string;
   objectLock?: boolean;
+  audit?: boolean;
   kmsKey?: string;
 }
 
@@ -47,6 +48,7 @@ export function bucketPolicyCommand(): Command {
     .option('--bucket <name>', 'the bucket')
     .option('--prefix <prefix>', 'the prefix of the store in it')
     .option('--object-lock', 'the recorder asks for a retention of each object (storage.s3.objectLock)')
+    .option('--audit', 'the reader logs its readings in the store that it reads')
     .option('--kms-key <arn>', 'key of the KMS that encrypts the objects (storage.s3.encryption)')
     .action((store: string | undefined, options: BucketPolicyOptions) => {
       const request = readRequest(store, options);
@@ -56,7 +58,7 @@ export function bucketPolicyCommand(): Command {
 }
 
 function readRequest(store: string | undefined, options: BucketPolicyOptions): AccessRequest {
-  const { role, for: kind, objectLock = false, kmsKey = null } = options;
+  const { role, for: kind, objectLock = false, audit = false, kmsKey = null } = options;
   const { bucket, prefix } = readPlace(store, options);
   if (!isBucket(bucket)) {
     throw new CommandFailure(`The bucket ${quoteGiven(bucket, prefix)} can't be: needs ${BUCKET_EXPECTED}.`);
@@ -69,6 +71,7 @@ function readRequest(store: string | undefined, options: BucketPolicyOptions): A
   }
   for (const [flag, given, says] of [
     ['--object-lock', objectLock, role !== 'reader'],
+    ['--audit', audit, role === 'reader'],
     ['--kms-key', kmsKey !== null, role !== 'purger'],
   ] as const) {
     if (given && !says) throw new CommandFailure(`${flag} says nothing of a ${role}: leave it out.`);
@@ -76,7 +79,7 @@ function readRequest(store: string | undefined, options: BucketPolicyOptions): A
   if (kmsKey !== null && !KMS_KEY.test(kmsKey)) {
     throw new CommandFailure('--kms-key needs the ARN of a key: arn:aws:kms:REGION:ACCOUNT:key/ID.');
   }
-  return { role, store: kind, bucket, prefix, objectLock, kmsKey };
+  return { role, store: kind, bucket, prefix, objectLock, audit, kmsKey };
 }
 
 function readPlace(store: string | undefined, { bucket, prefix }: BucketPolicyOptions) {

@@ -8,6 +8,7 @@ import type { TimeRange } from '@mcp-recorder/recording/read/time-range';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import type { CheckedRequest, PolicyCheck, TriedPolicy } from '@mcp-recorder/sidecar/config/policy-check';
 import { Command, InvalidArgumentError } from 'commander';
+import type { Reading } from './audit/reading-log.ts';
 import { eventData } from './messages.ts';
 import {
   addMasks,
@@ -20,12 +21,11 @@ import {
 import { describeSums, findingsJson, sumsJson } from './policy-text.ts';
 import { createProgress, watchReads } from './progress.ts';
 import { readBodies, type RecordedPart, type RecordedPartOf } from './recorded-bodies.ts';
-import { addS3Options, type S3Flags } from './s3-options.ts';
-import { withStore } from './store-argument.ts';
+import { addReadingOptions, type ReadingFlags, withStore } from './store-argument.ts';
 import { addTimeOptions, inThatTime, readTimeOptions, type TimeOptions } from './time-options.ts';
 import { reportUnreadable } from './unreadable.ts';
 
-interface PolicyTestOptions extends S3Flags, TimeOptions {
+interface PolicyTestOptions extends ReadingFlags, TimeOptions {
   config: string;
   recording: string;
   json?: boolean;
@@ -54,20 +54,25 @@ function policyTestCommand(): Command {
     .option('--json', 'print JSON lines: each exchange that something is to be said of, and a summary')
     .option('--examples <n>', 'how many exchanges are named for each rule', readCount, 3);
   addTimeOptions(command, 'only exchanges that began in this time');
-  return addS3Options(command).action(async (options: PolicyTestOptions) => {
+  return addReadingOptions(command).action(async (options: PolicyTestOptions) => {
     const { config, recording, json = false, examples, since, until, ...flags } = options;
     const between = readTimeOptions({ since, until });
     // The rules' language and the detectors are loaded only by those who need them.
     const { loadPolicyCheck } = await import('@mcp-recorder/sidecar/config/policy-check');
     const { policy, check } = loadPolicyCheck(config);
-    await withStore(recording, flags, async (store) => {
+    const asked = { command: 'policy test', asked: { config, since, until } };
+    const work = async (store: ObjectStore, reading: Reading): Promise<void> => {
       const print = (text: string): void => void process.stdout.write(`${text}\n`);
-      const each = json ? (findings: ExchangeFindings) => print(findingsJson(findings)) : () => {};
+      const each = (findings: ExchangeFindings): void => {
+        reading.saw({ session: null, exchange: findings.exchange });
+        if (json) print(findingsJson(findings));
+      };
       const sums = await tryPolicy({ policy, check, store, between, examples, each });
       if (json) print(sumsJson(sums, store.location));
       else if (sums.exchanges === 0) print(`No exchange in ${store.location}${inThatTime(between)} yet.`);
       else print(describeSums(sums, { policy, file: config, store: store.location }).join('\n'));
-    });
+    };
+    await withStore(recording, flags, work, { asked });
   });
 }
 

@@ -2,18 +2,19 @@
  * Owns `mcp-recorder sessions`: who worked with which server, when, and with which tools.
  */
 import { listSessions, type SessionSummary } from '@mcp-recorder/recording/read/session-list';
+import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { Command } from 'commander';
+import type { Reading } from './audit/reading-log.ts';
 import { describePrincipal, formatTime } from './exchange-text.ts';
 import { createProgress, watchReads } from './progress.ts';
-import { addS3Options, type S3Flags } from './s3-options.ts';
-import { addStoreArgument, withStore } from './store-argument.ts';
+import { addReadingOptions, addStoreArgument, type ReadingFlags, withStore } from './store-argument.ts';
 import { renderTable } from './table.ts';
 import { addTimeOptions, inThatTime, readTimeOptions, type TimeOptions } from './time-options.ts';
 import { reportUnreadable } from './unreadable.ts';
 
 const MAX_TOOLS_SHOWN = 4;
 
-interface SessionsOptions extends S3Flags, TimeOptions {
+interface SessionsOptions extends ReadingFlags, TimeOptions {
   json?: boolean;
 }
 
@@ -25,11 +26,12 @@ export function sessionsCommand(): Command {
     );
   addStoreArgument(command).option('--json', 'print the sessions as JSON');
   addTimeOptions(command, 'only sessions with something in this time');
-  return addS3Options(command).action(
+  return addReadingOptions(command).action(
     async (argument: string, { json = false, since, until, ...flags }: SessionsOptions) => {
       const between = readTimeOptions({ since, until });
       const progress = createProgress();
-      await withStore(argument, flags, async (store) => {
+      const asked = { command: 'sessions', asked: { since, until } };
+      const list = async (store: ObjectStore, reading: Reading): Promise<void> => {
         const watched = watchReads(store, progress);
         const sessions = await listSessions(watched, { onUnreadable: reportUnreadable, between }).finally(
           progress.done,
@@ -37,8 +39,10 @@ export function sessionsCommand(): Command {
         const text = json
           ? JSON.stringify({ store: store.location, sessions: sessions.map(toJson) }, null, 2)
           : describeSessions(sessions, store.location + inThatTime(between)).join('\n');
+        for (const { session } of sessions) reading.saw({ session: session?.id ?? null, exchange: null });
         process.stdout.write(`${text}\n`);
-      });
+      };
+      await withStore(argument, flags, list, { asked });
     },
   );
 }

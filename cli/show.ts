@@ -7,6 +7,7 @@ import { listSegmentsBackwards, readThese } from '@mcp-recorder/recording/read/s
 import { isWithin, secondsOf, type TimeRange } from '@mcp-recorder/recording/read/time-range';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { Command } from 'commander';
+import type { Reading } from './audit/reading-log.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import {
   describeExchange,
@@ -16,8 +17,7 @@ import {
   formatTime,
 } from './exchange-text.ts';
 import { createProgress, watchReads } from './progress.ts';
-import { addS3Options, type S3Flags } from './s3-options.ts';
-import { addStoreArgument, withStore } from './store-argument.ts';
+import { addReadingOptions, addStoreArgument, type ReadingFlags, withStore } from './store-argument.ts';
 import { formatDuration, renderTable } from './table.ts';
 import { addTimeOptions, inThatTime, readTimeOptions, type TimeOptions } from './time-options.ts';
 import { reportUnreadable } from './unreadable.ts';
@@ -35,11 +35,11 @@ export function showCommand(): Command {
     .argument('[exchange]', 'id of the exchange')
     .option('--last', 'the exchange that began last');
   addTimeOptions(command, 'only what ended in this time (with --last: what began in it)');
-  return addS3Options(command).action(
+  return addReadingOptions(command).action(
     async (
       argument: string,
       exchange: string | undefined,
-      options: S3Flags & TimeOptions & { last?: boolean },
+      options: ReadingFlags & TimeOptions & { last?: boolean },
     ) => {
       const { last = false, since, until, ...flags } = options;
       const between = readTimeOptions({ since, until });
@@ -48,20 +48,27 @@ export function showCommand(): Command {
       }
       if (exchange !== undefined && last) throw new CommandFailure('Give an exchange or --last, not both.');
       const progress = createProgress();
-      const text = await withStore(argument, flags, async (opened) => {
+      const asked = { command: 'show', asked: { exchange, last, since, until } };
+      const read = async (opened: ObjectStore, reading: Reading): Promise<string[]> => {
         const store = watchReads(opened, progress);
         return await (exchange === undefined && !last
-          ? showNewest(store, between)
-          : showExchange(store, exchange ?? null, between)
+          ? showNewest(store, between, reading)
+          : showExchange(store, exchange ?? null, between, reading)
         ).finally(progress.done);
-      });
+      };
+      const text = await withStore(argument, flags, read, { asked });
       process.stdout.write(`${text.join('\n')}\n`);
     },
   );
 }
 
 /** @param id null: the exchange that began last */
-async function showExchange(store: ObjectStore, id: string | null, between: TimeRange): Promise<string[]> {
+async function showExchange(
+  store: ObjectStore,
+  id: string | null,
+  between: TimeRange,
+  reading: Reading,
+): Promise<string[]> {
   const options = { onUnreadable: reportUnreadable, between };
   const exchange = id ?? (await findLastExchange(store, options));
   const found = exchange === null ? null : await readExchange(store, exchange, options);
@@ -73,12 +80,13 @@ async function showExchange(store: ObjectStore, id: string | null, between: Time
         : `No exchange ${exchange} in ${store.location}.`,
     ];
   }
+  reading.saw({ session: null, exchange: found.exchange });
   const text = describeExchange(found.lines, found.resultsElsewhere);
   if (!found.complete) text.push('', 'Not complete: it was still running, or its end has not been recorded.');
   return text;
 }
 
-async function showNewest(store: ObjectStore, between: TimeRange): Promise<string[]> {
+async function showNewest(store: ObjectStore, between: TimeRange, reading: Reading): Promise<string[]> {
   const results: ResultLine[] = [];
   const segments = listSegmentsBackwards(store, secondsOf(between));
   for await (const { lines } of readThese(store, segments, { onUnreadable: reportUnreadable })) {
@@ -90,16 +98,17 @@ async function showNewest(store: ObjectStore, between: TimeRange): Promise<strin
     if (results.length >= NEWEST_OPERATIONS) break;
   }
   if (results.length === 0) return [`No operation has ended in ${store.location}${inThatTime(between)} yet.`];
-  const rows = results
-    .toSorted((a, b) => (a.time < b.time ? -1 : 1))
-    .slice(-NEWEST_OPERATIONS)
-    .map((result) => [
-      formatTime(result.time),
-      describePrincipal(result.principal),
-      describeTarget(result.method, result.target),
-      describeOutcome(result),
-      formatDuration(result.duration_us),
-      result.call_exchange ?? '-',
-    ]);
+  const newest = results.toSorted((a, b) => (a.time < b.time ? -1 : 1)).slice(-NEWEST_OPERATIONS);
+  for (const { session, call_exchange } of newest) {
+    reading.saw({ session: session?.id ?? null, exchange: call_exchange });
+  }
+  const rows = newest.map((result) => [
+    formatTime(result.time),
+    describePrincipal(result.principal),
+    describeTarget(result.method, result.target),
+    describeOutcome(result),
+    formatDuration(result.duration_us),
+    result.call_exchange ?? '-',
+  ]);
   return renderTable(['ENDED', 'WHO', 'WHAT', 'OUTCOME', 'TOOK', 'EXCHANGE'], rows);
 }

@@ -8,34 +8,77 @@ import { SEGMENTS_PREFIX } from '@mcp-recorder/recording/format/keys';
 import { createPatientStore } from '@mcp-recorder/recording/read/patient-store';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
+import { StoreConfigurationError } from '@mcp-recorder/recording/store/store-configuration';
 import { LOCATION_EXPECTED, quoteGiven, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
 import type { Command } from 'commander';
 import { CommandFailure } from './failure.ts';
-import { givenS3Flags, readS3Options, type S3Flags } from './s3-options.ts';
+import { type Asked, type Reading } from './audit/reading-log.ts';
+import { withReadingLog } from './audit/with-reading-log.ts';
+import { addS3Options, givenS3Flags, readS3Options, type S3Flags } from './s3-options.ts';
 
-/** Adds the argument `<store>`; what reads it takes the flags of `addS3Options` too. */
+/** Flags of every command that reads a store. */
+export interface ReadingFlags extends S3Flags {
+  audit?: string;
+}
+
+/** Adds the argument `<store>`; what reads it takes the flags of `addReadingOptions` too. */
 export function addStoreArgument(command: Command): Command {
   return command.argument('<store>', 'the recording: a directory, or s3://BUCKET/PREFIX');
 }
 
+/** Adds the flags that say how a store is reached, and where it is logged that it was read. */
+export function addReadingOptions(command: Command): Command {
+  return addS3Options(command).option(
+    '--audit <store>',
+    'log who reads what in this store: a directory, or s3://BUCKET/PREFIX',
+  );
+}
+
+export interface StoreOptions {
+  /** What is asked for, as the log of readers says it. */
+  asked: Asked;
+  /** The caller itself says so when nothing is there. */
+  mayBeEmpty?: boolean;
+}
+
 /**
- * Opens a store for reading and works on it.
- * @param options.mayBeEmpty the caller itself says so when nothing is there
- * @throws CommandFailure when there is no recording, or the store can't be read
+ * Opens a store for reading and works on it; that it was read is logged where the reader or the store wants it.
+ * @throws CommandFailure when there is no recording, or the store can't be read, or the reading can't be logged
  */
 export async function withStore<T>(
   argument: string,
-  flags: S3Flags,
-  use: (store: ObjectStore) => Promise<T>,
-  { mayBeEmpty = false }: { mayBeEmpty?: boolean } = {},
+  flags: ReadingFlags,
+  use: (store: ObjectStore, reading: Reading) => Promise<T>,
+  { asked, mayBeEmpty = false }: StoreOptions,
 ): Promise<T> {
+  const { audit, ...s3Flags } = flags;
   try {
-    return await use(await openStore(argument, flags, mayBeEmpty));
+    const store = await openStore(argument, s3Flags, mayBeEmpty);
+    const open = (location: string): Promise<ObjectStore> => openForLog(location, s3Flags);
+    return await withReadingLog({ store, asked, audit: audit ?? null, open }, (reading) =>
+      use(store, reading),
+    );
   } catch (error) {
+    if (error instanceof StoreConfigurationError) throw new CommandFailure(error.message);
     // The store's own message tells the object and the reason; which store it was only the command knows.
     if (!(error instanceof StoreError)) throw error;
     throw new CommandFailure(`Can't read ${argument}: ${error.message}\n${error.hint}`);
   }
+}
+
+/** A store that takes the log of readers; nothing need be in it. */
+async function openForLog(argument: string, flags: S3Flags): Promise<ObjectStore> {
+  const location = splitS3Location(argument);
+  if (location === null) {
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(argument)) {
+      throw new CommandFailure(
+        `The log of readers can't be in ${quoteGiven(argument)}: give a directory or ${LOCATION_EXPECTED}.`,
+      );
+    }
+    return createDirectoryStore(path.resolve(argument));
+  }
+  const { createS3Store } = await import('@mcp-recorder/recording/store/s3-store');
+  return createS3Store(readS3Options(location, flags));
 }
 
 async function openStore(argument: string, flags: S3Flags, mayBeEmpty: boolean): Promise<ObjectStore> {

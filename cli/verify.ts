@@ -6,16 +6,16 @@ import type { StreamReport } from '@mcp-recorder/recording/proof/verify-streams'
 import { type StoreReport, verifyStore } from '@mcp-recorder/recording/read/verify-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { Command } from 'commander';
+import type { Reading } from './audit/reading-log.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import { formatTime } from './exchange-text.ts';
 import { printableLine } from './printable.ts';
 import { createProgress } from './progress.ts';
 import { writeProof } from './write-proof.ts';
-import { addS3Options, type S3Flags } from './s3-options.ts';
-import { addStoreArgument, withStore } from './store-argument.ts';
+import { addReadingOptions, addStoreArgument, type ReadingFlags, withStore } from './store-argument.ts';
 import { count, renderTable } from './table.ts';
 
-interface VerifyOptions extends S3Flags {
+interface VerifyOptions extends ReadingFlags {
   json?: boolean;
   expectClosed?: boolean;
   exchange?: string;
@@ -34,15 +34,16 @@ export function verifyCommand(): Command {
     .option('--expect-closed', 'a stream that is not closed is an error')
     .option('--exchange <id>', 'write a proof of this exchange for a third party (with --proof)')
     .option('--proof <file>', 'where the proof goes; "mcp-recorder verify-proof" checks it');
-  return addS3Options(command).action(async (argument: string, options: VerifyOptions) => {
+  return addReadingOptions(command).action(async (argument: string, options: VerifyOptions) => {
     const { exchange, proof, json = false, expectClosed = false, ...flags } = options;
     if ((exchange === undefined) !== (proof === undefined)) {
       throw new CommandFailure(
         '--exchange and --proof belong together: which exchange, and where its proof goes.',
       );
     }
-    const work = async (store: ObjectStore) => {
+    const work = async (store: ObjectStore, reading: Reading) => {
       if (exchange !== undefined && proof !== undefined) {
+        reading.saw({ session: null, exchange });
         const { ok, statements } = await writeProof(store, exchange, proof);
         const outcome = ok ? `Proof written to ${proof}.` : 'NOT PROVEN: nothing was written.';
         process.stdout.write(`${[...statements, outcome].map(printableLine).join('\n')}\n`);
@@ -61,7 +62,8 @@ export function verifyCommand(): Command {
       );
       if (!report.explained) process.exitCode = EXIT.no;
     };
-    await withStore(argument, flags, work, { mayBeEmpty: true });
+    const asked = { command: 'verify', asked: { exchange } };
+    await withStore(argument, flags, work, { asked, mayBeEmpty: true });
   });
 }
 

@@ -105,3 +105,8 @@ export function keySecond(time: string): string {
 export function canaryKey(): string {
   return 'v1/canary';
 }
+
+/** The object in which the owner of a store says how it is to be read (docs/operations.md). */
+export function storeConfigurationKey(): string {
+  return 'v1/store.json';
+}

@@ -105,7 +105,7 @@ describe('mcp-recorder bucket-policy', () => {
 
   it('is explained right by right in docs/bucket-policies.md', async () => {
     const page = await fs.readFile(path.join(import.meta.dirname, '../../docs/bucket-policies.md'), 'utf8');
-    const place = { bucket: 'audit', prefix: '', objectLock: true, kmsKey: KEY };
+    const place = { bucket: 'audit', prefix: '', objectLock: true, audit: true, kmsKey: KEY };
     for (const role of ROLES) {
       const rows = page.split('\n').filter((row) => row.startsWith(`| ${role} |`));
       const explained = rows.flatMap((row) => row.match(/(?:s3|kms):[A-Z]\w+/g) ?? []);
@@ -127,6 +127,7 @@ describe('mcp-recorder bucket-policy', () => {
     [['s3://audit', '--role', 'admin'], 'Allowed choices are writer, reader, purger'],
     [['s3://audit', '--role', 'purger', '--kms-key', KEY], '--kms-key says nothing of a purger'],
     [['s3://audit', '--role', 'reader', '--object-lock'], '--object-lock says nothing of a reader'],
+    [['s3://audit', '--role', 'writer', '--audit'], '--audit says nothing of a writer'],
     [['s3://audit', '--role', 'reader', '--kms-key', 'alias/k'], '--kms-key needs the ARN of a key'],
   ])('refuses %j with what would be right', async (words, message) => {
     const { code, stdout, stderr } = await run('bucket-policy', ...words);
