@@ -22,6 +22,8 @@ export const SETTINGS_HASH_ANNOTATION = `${DOMAIN}/settings-hash`;
 export const FLAGS_ANNOTATION = `${DOMAIN}/flags`;
 /** On pods: what the injection changed of what the pod had, so that it can be taken back and done anew. */
 export const CHANGES_ANNOTATION = `${DOMAIN}/changes`;
+/** On pods: digest of the configuration that its kubelet was to bring at once. */
+export const CONFIGURATION_ANNOTATION = `${DOMAIN}/configuration`;
 /** On pod templates: changed when the workload must make its pods anew. */
 export const RESTART_ANNOTATION = `${DOMAIN}/restarted-for`;
 /** On Services: where they should lead, `recorder` or `server`; the webhook does what it says. */

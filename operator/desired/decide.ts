@@ -5,7 +5,8 @@
  */
 import { adopt } from './adoption.ts';
 import { enforcedSince, eventsOf } from './conditions.ts';
-import { configMapDigest } from './config-map.ts';
+import { configMapDigest, holdsSameFiles } from './config-map.ts';
+import { podsToTouch } from './delivery.ts';
 import { PROXIES_FOLLOW_MS } from './enforcement.ts';
 import { keptPolicy } from './network-policy.ts';
 import { notesOf } from './notes.ts';
@@ -43,18 +44,22 @@ function decideRecording(situation: Situation): Plan {
       ? [servicesRightSinceMs + PROXIES_FOLLOW_MS - nowMs]
       : [];
   const { standingPolicy } = situation;
+  const { configMap } = adoption;
+  const digest = configMapDigest(resource, configMap);
+  const stands = configMap !== null && holdsSameFiles(configMap, situation.observed.configMap);
   const kept = standingPolicy === null ? null : keptPolicy(resource, standingPolicy);
   return {
     admission: true,
-    configMap: adoption.configMap,
+    configMap,
     networkPolicy: adoption.closes ? (adoption.policy ?? kept) : null,
     services: adoption.traffic.services,
     restart: renewal.restart,
+    touch: podsToTouch(situation.pods, stands ? digest : null, nowMs),
     evict: renewal.evict,
     status: statusOf(situation, verdicts, {
       phase,
       enforcedSince: enforcedSince(resource, verdicts.Enforced, nowMs),
-      digest: configMapDigest(resource, adoption.configMap),
+      digest,
       notes: notesOf(situation, adoption),
     }),
     finalizer: true,
@@ -80,6 +85,7 @@ function decideRemoval(situation: Situation): Plan {
     networkPolicy: removal.policy,
     services: removal.services,
     restart: renewal.restart,
+    touch: [],
     evict: renewal.evict,
     status: statusOf(situation, verdicts, {
       phase: 'Removing',

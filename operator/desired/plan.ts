@@ -25,6 +25,8 @@ export interface Plan {
   services: { name: string; target: 'recorder' | 'server' | null }[];
   /** Workloads whose pods must be made anew, with the value of the restart annotation; null takes it away. */
   restart: { workload: Workload; restartedFor: string | null }[];
+  /** Pods whose annotation is set to the digest of the new configuration, so that their kubelets bring it now. */
+  touch: { name: string; uid: string; digest: string }[];
   /** Pods to evict now. */
   evict: { name: string; uid: string; why: string }[];
   status: RecordedMCPServerStatus;

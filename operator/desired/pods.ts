@@ -4,6 +4,7 @@
  */
 import type { Pod } from 'kubernetes-types/core/v1';
 import {
+  CONFIGURATION_ANNOTATION,
   FLAGS_ANNOTATION,
   PORT_NAMES,
   RESOURCE_HASH_ANNOTATION,
@@ -44,6 +45,8 @@ export interface PodFacts {
   terminating: boolean;
   /** Value of our restart annotation in the template that it was made from. */
   restartedFor: string | null;
+  /** Digest of the configuration that it was touched for. */
+  touchedFor: string | null;
   /** The port that clients are to come to; null without a recorder. */
   recorderPort: number | null;
   /** What injection noticed. */
@@ -143,6 +146,7 @@ function factsOf(
     createdMs,
     terminating: metadata?.deletionTimestamp !== undefined,
     restartedFor: annotations[RESTART_ANNOTATION] ?? null,
+    touchedFor: annotations[CONFIGURATION_ANNOTATION] ?? null,
     recorderPort: recorderPortOf(pod),
     flags: readFlags(annotations[FLAGS_ANNOTATION]),
     nodeAddresses: [...(status?.hostIPs?.map(({ ip }) => ip ?? '') ?? []), status?.hostIP ?? ''].filter(

@@ -15,6 +15,7 @@ import {
   restartWorkload,
   setFinalizer,
   setTarget,
+  touchPod,
   type WriteParts,
   writeStatus,
 } from './writes.ts';
@@ -84,6 +85,10 @@ async function changeWorld(
   if (!(await applyOwned(CONFIG_MAPS, plan.configMap, standing.configMaps, own, attempt))) return;
   if (!(await applyOwned(NETWORK_POLICIES, plan.networkPolicy, standing.networkPolicies, own, attempt)))
     return;
+  for (const { name, uid, digest } of plan.touch) {
+    // Without it the kubelet brings the configuration a minute later: nothing waits for it.
+    await attempt(`Configuration of Pod/${name}`, () => touchPod({ namespace, name, uid }, digest, client));
+  }
   let isDone = true;
   for (const { name, target } of plan.services) {
     const live = standing.services.find(({ metadata }) => metadata.name === name);

@@ -10,8 +10,16 @@ import type { Plan } from '../desired/plan.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ignoring, isKubeError } from '../kube/kube-error.ts';
 import type { KubeObject, Resource } from '../kube/resource.ts';
-import { FINALIZER, RESTART_ANNOTATION, TARGET_ANNOTATION } from '../naming.ts';
-import { DAEMON_SETS, DEPLOYMENTS, RECORDED_SERVERS, SERVICES, STATEFUL_SETS, type Stored } from './kinds.ts';
+import { CONFIGURATION_ANNOTATION, FINALIZER, RESTART_ANNOTATION, TARGET_ANNOTATION } from '../naming.ts';
+import {
+  DAEMON_SETS,
+  DEPLOYMENTS,
+  PODS,
+  RECORDED_SERVERS,
+  SERVICES,
+  STATEFUL_SETS,
+  type Stored,
+} from './kinds.ts';
 import type { Written } from './written.ts';
 
 export interface WriteParts {
@@ -129,6 +137,16 @@ export async function restartWorkload(
     spec: { template: { metadata: { annotations } } },
   };
   await client.apply(resource, object);
+}
+
+/** Sets one annotation of a pod and nothing else. Its kubelet looks at it then, and brings the ConfigMap as it stands. */
+export async function touchPod(
+  { namespace, name, uid }: { namespace: string; name: string; uid: string },
+  digest: string,
+  client: KubeClient,
+): Promise<void> {
+  const metadata = { uid, annotations: { [CONFIGURATION_ANNOTATION]: digest } };
+  await client.patch(PODS, { namespace, name }, { metadata });
 }
 
 /** @returns the resource as it stands then; null when it is gone */

@@ -76,9 +76,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [mcp-recorder.dev]
   resources: [recordedmcpservers/finalizers]
   verbs: [update]
+# Only an annotation is written, so that the kubelet brings a new configuration at once.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch]
+  verbs: [list, watch, patch]
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]

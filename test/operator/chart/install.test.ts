@@ -88,6 +88,7 @@ const WATCHED = [
   'patch mcp-recorder.dev/recordedmcpservers/status github in tools',
   'update mcp-recorder.dev/recordedmcpservers/finalizers github in tools',
   'list core/pods in tools',
+  'patch core/pods x in tools',
   'create core/pods/eviction x in tools',
   'patch core/services x in tools',
   'create core/configmaps in tools',

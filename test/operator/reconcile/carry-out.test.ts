@@ -275,6 +275,21 @@ describe('what belongs to others', () => {
     expect(await annotations()).toBeUndefined();
   });
 
+  it('touches the very pod, and nothing of it but the annotation', async () => {
+    const { metadata, spec } = await createPod(client, namespace, 'github-0');
+    const { uid = '' } = metadata;
+    const touch = (of: string) => emptyPlan({ touch: [{ name: 'github-0', uid: of, digest: 'sha256:1' }] });
+    await carry(touch('another'));
+    expect((await client.get(PODS, named('github-0'))).metadata.annotations).toEqual(metadata.annotations);
+    await carry(touch(uid));
+    const touched = await client.get(PODS, named('github-0'));
+    expect(touched.metadata.annotations).toEqual({
+      ...metadata.annotations,
+      'mcp-recorder.dev/configuration': 'sha256:1',
+    });
+    expect(touched.spec).toEqual(spec);
+  });
+
   it('evicts the very pod', async () => {
     const pod = await createPod(client, namespace, 'github-0');
     const { uid = '' } = pod.metadata;

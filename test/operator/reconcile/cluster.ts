@@ -87,6 +87,7 @@ export function emptyPlan(changes: Partial<Plan> = {}): Plan {
     networkPolicy: null,
     services: [],
     restart: [],
+    touch: [],
     evict: [],
     status: { phase: 'Pending' },
     finalizer: true,
