@@ -3,7 +3,7 @@
  * Invariant: every word from the recording is made printable; what is not shown is said to be left out.
  */
 import type { Call, Line, Principal, ResultLine } from '@mcp-recorder/recording/format/line';
-import { type BodyPiece, findMessage, joinBody, type Message } from './messages.ts';
+import { type BodyPiece, findMessage, joinBody, type Message } from '@mcp-recorder/recording/read/messages';
 import { printableLine, printableText } from './printable.ts';
 import { formatDuration } from './table.ts';
 

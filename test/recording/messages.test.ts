@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findMessage, joinBody } from '../../cli/messages.ts';
+import { findMessage, joinBody } from '@mcp-recorder/recording/read/messages';
 
 const utf8 = (body: string) => ({ body, body_encoding: 'utf8' }) as const;
 const base64 = (bytes: Buffer) => ({ body: bytes.toString('base64'), body_encoding: 'base64' }) as const;
