@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Reader } from '@mcp-recorder/recording/index/reader';
+import type { Reader, ReaderOptions } from '@mcp-recorder/recording/index/reader';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import type { Command } from 'commander';
 import { printableLine } from './printable.ts';
@@ -47,8 +47,7 @@ export async function withReader<T>(
   const progress = createProgress();
   const startedMs = performance.now();
   let unreadable = 0;
-  const reader = openReader(store, {
-    indexFile: index ? await indexFile(store.location) : null,
+  const options: Omit<ReaderOptions, 'indexFile'> = {
     onUnreadable(problem) {
       unreadable += 1;
       if (unreadable > MOST_TOLD) return;
@@ -57,7 +56,10 @@ export async function withReader<T>(
     },
     onProgress: (read) => progress.update(describeReading(read, performance.now() - startedMs)),
     ...(signal === undefined ? {} : { signal }),
-  });
+  };
+  const file = index ? await indexFile(store.location) : null;
+  const open = (indexFile: string | null): Reader => openReader(store, { ...options, indexFile });
+  const reader = file === null ? open(null) : openKept(file, open);
   // A person sees rows, not how far they are, once they come.
   const quiet = <Item>(items: AsyncIterable<Item>): AsyncIterable<Item> => whenFirst(items, progress.done);
   try {
@@ -92,15 +94,26 @@ export async function indexFile(location: string): Promise<string | null> {
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
     fs.accessSync(directory, fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? String(error);
-    process.stderr.write(
-      printableLine(
-        `mcp-recorder: What is read can't be kept in ${directory} (${why}); reading goes on without (--no-index).`,
-      ) + '\n',
-    );
+    tellNotKept(directory, error);
     return null;
   }
   return path.join(directory, `${hash('sha256', location, 'hex').slice(0, 32)}.sqlite`);
+}
+
+/** With the index in the file; with one that is not kept where that can't be. */
+function openKept(file: string, open: (indexFile: string | null) => Reader): Reader {
+  try {
+    return open(file);
+  } catch (error) {
+    tellNotKept(file, error);
+    return open(null);
+  }
+}
+
+function tellNotKept(where: string, error: unknown): void {
+  const why = error instanceof Error ? error.message : String(error);
+  const message = `What is read can't be kept in ${where} (${why}); reading goes on without, as with --no-index.`;
+  process.stderr.write(`mcp-recorder: ${printableLine(message)}\n`);
 }
 
 /** Calls back when the first item is there, or that there is none. */

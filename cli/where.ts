@@ -13,6 +13,8 @@ export interface Where {
   errors(): number;
   /** Why, of the first of them; null: there was none. */
   firstError(): string | null;
+  /** The same expression, with nothing counted yet. */
+  again(): Where;
 }
 
 /** Far above what a person writes. */
@@ -20,7 +22,7 @@ const MAX_EXPRESSION = 10_000;
 
 /** Without an expression every row matches. @throws CommandFailure with the place of what is wrong */
 export async function compileWhere(expression: string | undefined): Promise<Where> {
-  if (expression === undefined) return { matches: () => true, errors: () => 0, firstError: () => null };
+  if (expression === undefined) return everyRow();
   if (expression.length > MAX_EXPRESSION) {
     throw new CommandFailure(`--where: the expression is longer than ${MAX_EXPRESSION} characters.`);
   }
@@ -40,12 +42,20 @@ export async function compileWhere(expression: string | undefined): Promise<Wher
       `--where: ${quoted(expression)} is of type ${checked.type}; needs what is true or false (bool).`,
     );
   }
+  return countingWhere((row) => evaluate({ result: celValue(row.result), call: celValue(row.call) }));
+}
+
+function everyRow(): Where {
+  return { matches: () => true, errors: () => 0, firstError: () => null, again: everyRow };
+}
+
+function countingWhere(evaluate: (row: Row) => unknown): Where {
   let errors = 0;
   let firstError: string | null = null;
   return {
     matches(row) {
       try {
-        const found: unknown = evaluate({ result: celValue(row.result), call: celValue(row.call) });
+        const found = evaluate(row);
         if (typeof found === 'boolean') return found;
         throw new Error('it is neither true nor false');
       } catch (error) {
@@ -56,6 +66,7 @@ export async function compileWhere(expression: string | undefined): Promise<Wher
     },
     errors: () => errors,
     firstError: () => firstError,
+    again: () => countingWhere(evaluate),
   };
 }
 
