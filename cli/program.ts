@@ -6,6 +6,7 @@ import { bucketPolicyCommand } from './bucket-policy.ts';
 import packageFile from './package.json' with { type: 'json' };
 import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
+import { searchCommand } from './search/search-command.ts';
 import { sessionsCommand } from './sessions.ts';
 import { showCommand } from './show.ts';
 import { verifyCommand } from './verify.ts';
@@ -20,6 +21,7 @@ export function createProgram(): Command {
   for (const command of [
     recordCommand(),
     sessionsCommand(),
+    searchCommand(),
     showCommand(),
     verifyCommand(),
     verifyProofCommand(),
