@@ -4,6 +4,7 @@
  */
 import type { Line } from '../format/line.ts';
 import { isTime } from '../format/time.ts';
+import { describeNewer } from '../read/newer-formats.ts';
 
 export type ReadLine = { ok: true; line: Line } | { ok: false; why: string };
 
@@ -57,10 +58,7 @@ export function readLine(bytes: Buffer): ReadLine {
   if (!isObject(columns)) return { ok: false, why: 'is no line of version 1' };
   const { v, type, seq, time } = columns;
   if (typeof v === 'number' && v > 1) {
-    return {
-      ok: false,
-      why: `was written by a newer version of mcp-recorder (format ${v}; this one reads format 1)`,
-    };
+    return { ok: false, why: describeNewer(v) };
   }
   const check = isText(type) && Object.hasOwn(CHECKS, type) ? CHECKS[type as Line['type']] : null;
   if (v !== 1 || !isCount(seq) || !isTime(time) || check === null || !check(columns)) {
