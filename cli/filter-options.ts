@@ -35,15 +35,16 @@ const OUTCOMES: Record<Outcome, true> = {
   unknown: true,
 };
 
+/** What the description of a command says of them. */
+export const FILTER_HELP =
+  'All options must hold; those that name something may be given again, for any of several, and * in a name stands for any characters.';
+
 /** Adds the options. Each that names something may be repeated, for any of them. */
 export function addFilterOptions(command: Command): Command {
   const several = (flags: string, text: string): void => {
     command.option(flags, text, (value: string, before: string[] = []) => [...before, value]);
   };
-  several(
-    '--user <name>',
-    'only of this user: name, subject or client id; this and those below: again for any of several, * for any characters',
-  );
+  several('--user <name>', 'only of this user: name, subject or client id');
   several('--group <name>', 'only of users in this group');
   several('--tool <name>', 'only calls of this tool');
   several('--method <method>', 'only calls of this JSON-RPC method');

@@ -6,7 +6,7 @@ import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { Command } from 'commander';
 import type { Reading } from '../audit/reading-log.ts';
 import { CommandFailure } from '../failure.ts';
-import { addFilterOptions, askedOf, type FilterOptions, readFilter } from '../filter-options.ts';
+import { addFilterOptions, askedOf, FILTER_HELP, type FilterOptions, readFilter } from '../filter-options.ts';
 import { catchInterrupt } from '../interrupt.ts';
 import { addIndexOption, type IndexFlags, type OpenedReader, withReader } from '../open-reader.ts';
 import {
@@ -26,7 +26,7 @@ import { createJsonPrinter, createTablePrinter } from './print-rows.ts';
 const DEFAULT_LIMIT = 50;
 
 interface SearchFlags extends ReadingFlags, FilterOptions, IndexFlags {
-  limit: string;
+  limit?: string;
   json?: boolean;
 }
 
@@ -35,18 +35,18 @@ export function searchCommand(): Command {
     .summary('find who called what, when, and what came of it')
     .description(
       'Finds calls and other requests: who, with what, when, and what came of it. The newest come first. ' +
-        'Ctrl-C prints what was found until then.\n' +
+        `Ctrl-C prints what was found until then. ${FILTER_HELP}\n` +
         'Exit code 0: searched, also when nothing was found; 2: could not be read; 130: interrupted.',
     );
   addFilterOptions(addStoreArgument(command))
-    .option('--limit <n>', 'so many rows at most, or "all"', String(DEFAULT_LIMIT))
+    .option('--limit <n>', `so many rows at most, or "all" (default: ${DEFAULT_LIMIT})`)
     .option('--json', 'print JSON lines: rows, gaps in the recording, and a summary');
   return addReadingOptions(addIndexOption(command)).action(search);
 }
 
 async function search(argument: string, options: SearchFlags): Promise<void> {
   const filter = readFilter(options);
-  const limit = readLimit(options.limit);
+  const limit = options.limit === undefined ? DEFAULT_LIMIT : readLimit(options.limit);
   const where = options.where === undefined ? null : await compileWhere(options.where);
   const { index = true, json = false } = options;
   const { signal, release } = catchInterrupt();

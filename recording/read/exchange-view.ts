@@ -55,7 +55,12 @@ export interface ExchangeView {
   session: Session | null;
   protocol: string | null;
   client: ClientInfo | null;
-  http: { method: string | null; target: string | null; client_address: string | null; status: number | null };
+  http: {
+    method: string | null;
+    target: string | null;
+    client_address: string | null;
+    status: number | null;
+  };
   /** `recorder`: it refused. */
   answeredBy: 'server' | 'recorder' | null;
   ended: EndLine['ended'] | null;
