@@ -2,7 +2,7 @@
  * Owns what can be stepped through: a session's rows, or the calls of one exchange, and how each is opened.
  * Invariant: an entry is small, as all of a long session are held; what it tells in full is read when it is opened, and not kept here.
  */
-import { EVERYTHING } from '@mcp-recorder/recording/index/filter';
+import type { Filter } from '@mcp-recorder/recording/index/filter';
 import type { Reader } from '@mcp-recorder/recording/index/reader';
 import type { PlacedGap, Row } from '@mcp-recorder/recording/index/row';
 import { NoWords, queryOfText } from '@mcp-recorder/recording/index/text';
@@ -50,9 +50,11 @@ export interface Entries {
 /** More of one text is said to be cut. */
 const MOST_SHOWN = { lines: 200_000, characters: 8 * 1024 * 1024 };
 
-/** The steps of a session. @param session its whole id */
-export function entriesOfSession(reader: Reader, session: string): Entries {
-  const filter = { ...EVERYTHING, sessions: [session] };
+/** The steps of a session. */
+export function entriesOfSession(
+  reader: Reader,
+  { session, filter }: { session: string; filter: Filter },
+): Entries {
   /** The same few words stand on all rows of a session: each is held once. */
   const words = new Map<string, string>();
   const once = (word: string): string => {

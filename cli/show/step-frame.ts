@@ -75,7 +75,10 @@ export function frameOf(shown: Shown, size: Size): FrameLine[] {
     state.showing === 'help'
       ? HELP.map(plain)
       : state.showing === 'body'
-        ? (shown.body ?? ['Reading ...']).slice(state.scroll, state.scroll + rows - 2).map(plain)
+        ? (shown.body ?? ['Reading ...'])
+            .slice(scrollOf(shown, size))
+            .slice(0, rows - 2)
+            .map(plain)
         : listAndBody(shown, size);
   const room = rows - 2;
   return [
@@ -150,9 +153,10 @@ function statusOf(shown: Shown, size: Size): string {
   const filter = state.filter === '' ? '' : `  /${printableLine(state.filter)}`;
   const page = pageOf(state, size);
   const total = body?.length ?? 0;
+  const scroll = scrollOf(shown, size);
   const lines =
     state.showing === 'body'
-      ? `  lines ${Math.min(state.scroll + 1, total)}-${Math.min(state.scroll + page, total)}/${total}`
+      ? `  lines ${Math.min(scroll + 1, total)}-${Math.min(scroll + page, total)}/${total}`
       : '';
   const said = notice === '' ? '' : `  ${printableLine(notice)}`;
   const keys =
@@ -160,6 +164,11 @@ function statusOf(shown: Shown, size: Size): string {
       ? '  n/p  Enter open  / filter  g go to  ? help  q quit'
       : '  Esc back  n/p  q quit';
   return `${where}${filter}${lines}${said}${keys}`;
+}
+
+/** Of a body that fits a screen that has grown nothing is left above. */
+function scrollOf({ state, body }: Shown, size: Size): number {
+  return Math.max(0, Math.min(state.scroll, (body?.length ?? 0) - pageOf(state, size)));
 }
 
 function plain(text: string): FrameLine {
