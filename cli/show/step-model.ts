@@ -4,6 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describeFailure } from '../failure.ts';
+import { printableLine } from '../printable.ts';
 import { type Entries, type Entry, nameOf } from './step-entries.ts';
 import { extentOf, fitBody, type FrameLine, frameOf, type Shown, type Size } from './step-frame.ts';
 import { afterKey, AT_FIRST, type Key, type StepState, within } from './step-state.ts';
@@ -46,7 +47,9 @@ export function createStepModel({ entries: source, notice, onOpen }: StepModelOp
   const bodies = new Map<Entry, readonly string[]>();
   let fitted: { of: readonly string[]; columns: number; lines: string[] } | null = null;
   let reading: Entry | null = null;
+  /** Filters are numbered: which is wanted now, and which was answered last. */
   let searching = 0;
+  let searched = 0;
 
   const changed = (): void => {
     version += 1;
@@ -90,21 +93,25 @@ export function createStepModel({ entries: source, notice, onOpen }: StepModelOp
     const entry = entryAt(state.at);
     if (entry === undefined || reading !== null || bodies.has(entry) || closed) return;
     reading = entry;
-    void source
-      .open(entry)
-      .catch((error: unknown) => [`Can't be read: ${describeFailure(error)}`])
-      .then((lines) => {
-        reading = null;
-        if (closed) return;
-        onOpen(entry);
-        bodies.set(entry, lines);
-        for (const oldest of bodies.keys()) {
-          if (bodies.size <= KEPT_BODIES) break;
-          if (oldest !== entryAt(state.at)) bodies.delete(oldest);
-        }
-        readBody();
-        changed();
-      });
+    void keepBody(entry);
+  };
+  const keepBody = async (entry: Entry): Promise<void> => {
+    let lines: string[];
+    try {
+      lines = await source.open(entry);
+    } catch (error) {
+      lines = [printableLine(`Can't be read: ${describeFailure(error)}`)];
+    }
+    reading = null;
+    if (closed) return;
+    onOpen(entry);
+    bodies.set(entry, lines);
+    for (const oldest of bodies.keys()) {
+      if (bodies.size <= KEPT_BODIES) break;
+      if (oldest !== entryAt(state.at)) bodies.delete(oldest);
+    }
+    readBody();
+    changed();
   };
 
   const filter = (): void => {
@@ -132,18 +139,24 @@ export function createStepModel({ entries: source, notice, onOpen }: StepModelOp
       readBody();
     };
     list(null);
-    void loaded
-      .then(() => (mine === searching ? source.find(wanted) : null))
-      .then((found) => {
-        if (mine !== searching || closed) return;
-        list(found);
-        searching = 0;
-        changed();
-      })
-      .catch((error: unknown) => {
-        problem = describeFailure(error);
-        changed();
-      });
+    void listFound(wanted, mine, list);
+  };
+  /** One search at a time: the list itself comes of one. */
+  const listFound = async (
+    wanted: string,
+    mine: number,
+    list: (inBodies: ReadonlySet<string> | null) => void,
+  ): Promise<void> => {
+    try {
+      await loaded;
+      const found = mine === searching ? await source.find(wanted) : null;
+      if (mine !== searching || closed) return;
+      list(found);
+      searched = mine;
+    } catch (error) {
+      problem = describeFailure(error);
+    }
+    changed();
   };
 
   const shown = ({ columns }: Size): Shown => {
@@ -154,7 +167,7 @@ export function createStepModel({ entries: source, notice, onOpen }: StepModelOp
     }
     const doing = loading
       ? `reading ... ${all.length}`
-      : listed !== null && searching > 0
+      : listed !== null && searching > searched
         ? 'searching ...'
         : '';
     return {
