@@ -8,7 +8,7 @@ import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
 import { searchCommand } from './search/search-command.ts';
 import { sessionsCommand } from './sessions.ts';
-import { showCommand } from './show.ts';
+import { showCommand } from './show/show.ts';
 import { verifyCommand } from './verify.ts';
 import { verifyProofCommand } from './verify-proof.ts';
 
