@@ -4,6 +4,7 @@
 import { Command } from 'commander';
 import { bucketPolicyCommand } from './bucket-policy.ts';
 import packageFile from './package.json' with { type: 'json' };
+import { exportCommand } from './export/export-command.ts';
 import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
 import { searchCommand } from './search/search-command.ts';
@@ -25,6 +26,7 @@ export function createProgram(): Command {
     showCommand(),
     verifyCommand(),
     verifyProofCommand(),
+    exportCommand(),
     policyCommand(),
     bucketPolicyCommand(),
   ]) {
