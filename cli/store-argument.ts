@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { SEGMENTS_PREFIX } from '@mcp-recorder/recording/format/keys';
+import { FORMAT_VERSION, formatVersionOf, SEGMENTS_PREFIX } from '@mcp-recorder/recording/format/keys';
 import { createPatientStore } from '@mcp-recorder/recording/read/patient-store';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
@@ -12,6 +12,7 @@ import { StoreConfigurationError } from '@mcp-recorder/recording/store/store-con
 import { LOCATION_EXPECTED, quoteGiven, splitS3Location } from '@mcp-recorder/recording/store/s3-location';
 import type { Command } from 'commander';
 import { CommandFailure } from './failure.ts';
+import { printableLine } from './printable.ts';
 import { type Asked, type Reading } from './audit/reading-log.ts';
 import { withReadingLog } from './audit/with-reading-log.ts';
 import { addS3Options, givenS3Flags, readS3Options, type S3Flags } from './s3-options.ts';
@@ -66,6 +67,11 @@ export async function withStore<T>(
   const { audit, ...s3Flags } = flags;
   try {
     const store = await openStore(argument, s3Flags, mayBeEmpty);
+    const newer = await findNewerVersion(store);
+    if (newer !== null) {
+      const said = `${store.location} also holds what is recorded in format version ${newer}; it is not read: that takes a newer mcp-recorder.`;
+      process.stderr.write(`mcp-recorder: ${printableLine(said)}\n`);
+    }
     const open = (location: string): Promise<ObjectStore> => openForLog(location, s3Flags);
     return await withReadingLog({ store, asked, audit: audit ?? null, open }, (reading) =>
       use(store, reading),
@@ -125,6 +131,7 @@ async function openDirectory(root: string): Promise<ObjectStore> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw new CommandFailure(`Can't read ${segments}: ${code}.`);
+    await refuseNewerVersion(createDirectoryStore(root));
     throw new CommandFailure(`No recording in ${root}: there is no ${SEGMENTS_PREFIX} in it.`);
   }
   return createDirectoryStore(root);
@@ -133,7 +140,31 @@ async function openDirectory(root: string): Promise<ObjectStore> {
 /** A bucket has no directories: only an object shows that a prefix was not mistyped. */
 async function requireSegment(store: ObjectStore): Promise<void> {
   for await (const _first of store.list(SEGMENTS_PREFIX)) return;
+  await refuseNewerVersion(store);
   throw new CommandFailure(
     `No recording in ${store.location}: no object there begins with ${SEGMENTS_PREFIX}. Check bucket and prefix.`,
   );
+}
+
+/** @throws CommandFailure when all that is there is of a later version of the format */
+async function refuseNewerVersion(store: ObjectStore): Promise<void> {
+  const newer = await findNewerVersion(store);
+  if (newer === null) return;
+  throw new CommandFailure(
+    `What is recorded in ${store.location} is of format version ${newer}, and this mcp-recorder reads version ${FORMAT_VERSION}: use a newer one.`,
+  );
+}
+
+/** The later version of the format in which something is recorded there; null: none is known of. */
+async function findNewerVersion(store: ObjectStore): Promise<number | null> {
+  try {
+    for await (const { key } of store.list('v', { startAfter: `v${FORMAT_VERSION}~` })) {
+      const version = formatVersionOf(key);
+      return version !== null && version > FORMAT_VERSION ? version : null;
+    }
+  } catch (error) {
+    // Rights to what this version reads need not reach so far; a store that can't be read says so where it is read.
+    if (!(error instanceof StoreError)) throw error;
+  }
+  return null;
 }
