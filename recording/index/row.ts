@@ -24,7 +24,7 @@ export type Row = RowHead &
         outcome: Outcome;
       }
     | { kind: 'notification'; call: Call; result: null; outcome: null }
-    /** An HTTP request in which no call was found: a stream opened, a session deleted, a body that is no JSON-RPC. */
+    /** An HTTP request whose body holds no call: a stream opened, a session deleted, a client's answer, a body that is no JSON-RPC. */
     | { kind: 'exchange'; call: null; result: null; outcome: null }
     /** Requests that were refused before they became exchanges; one row may stand for many. */
     | { kind: 'denied'; call: null; result: null; outcome: 'denied'; denied: DeniedLine['denied'] }
@@ -39,13 +39,13 @@ export interface RowHead {
   time: string;
   /** The exchange of the call. Null for what was refused before, and for a result whose call is not known. */
   exchange: string | null;
-  /** Of the result where there is one, else of the exchange's request; null: the recording does not say. */
+  /** Of the exchange's request, else of the result; null: the recording does not say. */
   principal: Principal | null;
   /** The best-known session that any line of the exchange names. */
   session: Session | null;
   /** Why: of the result; `no_result` for a request without one; the reason of a denial. */
   cause: string | null;
-  /** Of the exchange's request, with the status of its end; null where there is no exchange or its request is not known. */
+  /** Of the exchange's request, with the status of its newest response; null where there is no exchange or its request is not known. */
   http: {
     method: string | null;
     target: string | null;

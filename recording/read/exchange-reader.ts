@@ -99,7 +99,8 @@ async function search(
   return { read, whole };
 }
 
-function isComplete(lines: ReadonlyMap<number, ExchangeLine>): boolean {
+/** Whether all parts up to `end` are there. */
+export function isComplete(lines: ReadonlyMap<number, ExchangeLine>): boolean {
   const last = lines.get(lines.size - 1);
   if (last?.type !== 'end' || last.ended.parts !== lines.size) return false;
   return [...lines.keys()].every((part) => part < lines.size);

@@ -1,0 +1,151 @@
+/**
+ * Owns the way from the name of an exchange to all its lines: the index says in which segments they are, those are fetched and read.
+ * Invariant: decoded segments in memory are bounded, but for the lines of the one exchange that is put together.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { parseSegmentKey } from '../format/keys.ts';
+import type { ResultLine } from '../format/line.ts';
+import { parseMicros } from '../format/time.ts';
+import {
+  type ExchangeLine,
+  isComplete,
+  type ReadExchange,
+  readExchange,
+  type ReadExchangeOptions,
+} from '../read/exchange-reader.ts';
+import { type ReadSegment, readThese, type StoredSegment } from '../read/store-reader.ts';
+import type { TimeRange } from '../read/time-range.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import type { ExchangeName } from './reader.ts';
+
+/** Decoded bytes of segments that are kept for the next exchange. */
+const MAX_CACHED_BYTES = 64 * 2 ** 20;
+
+export interface ExchangeSegments {
+  /** Segments with lines of the exchange, or with results of its calls, in order; empty when the index has none. */
+  of(name: ExchangeName): StoredSegment[];
+  /** Exchanges with calls in that time whose request is not in the index. */
+  withoutRequest(between: TimeRange, limit: number): ExchangeName[];
+  /** Names that are collected, each once. */
+  collect(): { add(stream: string, exchange: string): void; inOrder(): Iterable<ExchangeName> };
+}
+
+export function createExchangeSegments(database: DatabaseSync): ExchangeSegments {
+  const findSegments = database.prepare(`
+    SELECT DISTINCT segments.key, segments.size, segments.version, segments.second, segments.number FROM segments
+    JOIN streams ON streams.id = segments.stream
+    WHERE streams.name = :stream AND segments.id IN (
+      SELECT segment FROM parts JOIN exchanges ON exchanges.id = parts.exchange
+      WHERE exchanges.name = :exchange AND exchanges.stream = streams.id
+      UNION SELECT results.segment FROM calls JOIN exchanges ON exchanges.id = calls.exchange JOIN results ON results.operation = calls.operation
+      WHERE exchanges.name = :exchange AND exchanges.stream = streams.id)
+    ORDER BY segments.number`);
+  const findUnknown = database.prepare(`
+    SELECT DISTINCT streams.name AS stream, exchanges.name AS exchange FROM calls
+    JOIN exchanges ON exchanges.id = calls.exchange JOIN streams ON streams.id = exchanges.stream
+    WHERE calls.principal IS NULL AND calls.time >= :since AND calls.time < :until LIMIT :limit`);
+
+  return {
+    of(name) {
+      return findSegments.all({ ...name }).flatMap((row) => {
+        const { key, size, version } = row as unknown as Pick<StoredSegment, 'key' | 'size' | 'version'>;
+        const place = parseSegmentKey(key);
+        return place === null ? [] : [{ key, place, size, version, changed: false }];
+      });
+    },
+    withoutRequest({ since, until }, limit) {
+      const values = {
+        since: since === null ? 0 : parseMicros(since),
+        until: until === null ? Number.MAX_SAFE_INTEGER : parseMicros(until),
+        limit,
+      };
+      return findUnknown.all(values).map((row) => ({ ...row }) as unknown as ExchangeName);
+    },
+    collect() {
+      database.exec(
+        'CREATE TEMP TABLE IF NOT EXISTS collected (id INTEGER PRIMARY KEY); DELETE FROM temp.collected',
+      );
+      const add = database.prepare(
+        `INSERT OR IGNORE INTO temp.collected SELECT exchanges.id FROM exchanges JOIN streams ON streams.id = exchanges.stream
+         WHERE streams.name = ? AND exchanges.name = ?`,
+      );
+      const ordered = database.prepare(
+        `SELECT exchanges.name AS exchange, streams.name AS stream FROM temp.collected
+         JOIN exchanges ON exchanges.id = collected.id JOIN streams ON streams.id = exchanges.stream
+         LEFT JOIN parts ON parts.exchange = exchanges.id AND parts.time IS NOT NULL
+         ORDER BY parts.time IS NULL, parts.time, streams.name, parts.seq, exchanges.name`,
+      );
+      return {
+        add: (stream, exchange) => void add.run(stream, exchange),
+        *inOrder() {
+          for (const row of ordered.iterate()) yield { ...row } as unknown as ExchangeName;
+        },
+      };
+    },
+  };
+}
+
+/** Gives a segment's lines; null when it is gone or damaged, which is told. */
+export type SegmentCache = (segment: StoredSegment) => Promise<ReadSegment | null>;
+
+export function createSegmentCache(
+  store: ObjectStore,
+  options: ReadExchangeOptions,
+  onRead: (read: ReadSegment) => void,
+): SegmentCache {
+  const cached = new Map<string, ReadSegment>();
+  let bytes = 0;
+  return async (segment) => {
+    const found = cached.get(segment.key);
+    if (found !== undefined) return found;
+    for await (const read of readThese(store, one(segment), options)) {
+      onRead(read);
+      cached.set(segment.key, read);
+      bytes += read.decoded.length;
+      for (const [key, { decoded }] of cached) {
+        if (bytes <= MAX_CACHED_BYTES || cached.size === 1) break;
+        cached.delete(key);
+        bytes -= decoded.length;
+      }
+      return read;
+    }
+    return null;
+  };
+}
+
+/** All lines of an exchange. @param segments where the index has it; empty: it is looked for by the time in its id */
+export async function readWhole(
+  store: ObjectStore,
+  { exchange, stream }: ExchangeName,
+  segments: readonly StoredSegment[],
+  read: SegmentCache,
+  options: ReadExchangeOptions,
+): Promise<ReadExchange | null> {
+  const lines = new Map<number, ExchangeLine>();
+  const resultsElsewhere: ResultLine[] = [];
+  let first = null as StoredSegment | null;
+  for (const segment of segments) {
+    for (const { line } of (await read(segment))?.lines(exchange) ?? []) {
+      if (!('exchange' in line)) continue;
+      if (line.exchange === exchange && line.part !== null) {
+        lines.set(line.part, line);
+        first ??= segment;
+      } else if (line.type === 'result' && line.call_exchange === exchange) {
+        resultsElsewhere.push(line);
+      }
+    }
+  }
+  if (first === null) return await readExchange(store, exchange, options);
+  return {
+    exchange,
+    stream,
+    segment: first,
+    lines: [...lines.values()].toSorted((a, b) => (a.part ?? 0) - (b.part ?? 0)),
+    resultsElsewhere,
+    complete: isComplete(lines),
+  };
+}
+
+async function* one<T>(item: T): AsyncIterable<T> {
+  yield item;
+}

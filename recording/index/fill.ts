@@ -1,0 +1,237 @@
+/**
+ * Owns which segments must be read before a filter can be answered, and reading them into the index.
+ * Invariants: when it is done, all segments that may hold rows of the filter's time and place are in the index, and none that the store no
+ * longer has; for the newest rows, as many of the newest as it takes.
+ */
+import { crc32 } from 'node:zlib';
+import { parseSegmentKey } from '../format/keys.ts';
+import { isUlid, ulidTimeMs } from '../format/ulid.ts';
+import { SEGMENT_SLACK_MS } from '../read/partitions.ts';
+import {
+  listSegments,
+  listSegmentsBackwards,
+  type ListSegmentsOptions,
+  type ReadSegment,
+  readThese,
+  type StoredSegment,
+} from '../read/store-reader.ts';
+import { secondOf, secondsOf } from '../read/time-range.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import type { Filter } from './filter.ts';
+import type { ReaderOptions, ReadProgress } from './reader.ts';
+import { factsOf } from './segment-facts.ts';
+import { identityOf, type SegmentTable } from './segment-table.ts';
+
+export interface FillParts extends Pick<ReaderOptions, 'onUnreadable' | 'onProgress' | 'signal'> {
+  store: ObjectStore;
+  table: SegmentTable;
+}
+
+export interface Fill {
+  /**
+   * Reads what the filter needs.
+   * @param enough asked between segments that come newest first, with the time (ms) before which all that is unread ends; true = no more is needed
+   */
+  fill(filter: Filter, enough: ((unreadBeforeMs: number) => boolean) | null): Promise<void>;
+  /** Reads the segments of a stream in which these exchanges may have begun. */
+  fillBeginnings(exchanges: readonly { stream: string; exchange: string }[]): Promise<void>;
+  /** Takes a segment that was read for something else; one whose bytes are others than before is read anew. */
+  check(read: ReadSegment): void;
+}
+
+/** Segments that pass between two questions whether it is enough. */
+const ASK_EVERY = 16;
+
+export function createFill({ store, table, onUnreadable, onProgress, signal }: FillParts): Fill {
+  const reading = { onUnreadable, ...(signal === undefined ? {} : { signal }) };
+
+  function put(read: ReadSegment, hasText: boolean): void {
+    const { segment, decoded } = read;
+    const facts = factsOf(decoded, hasText, (line, why) => {
+      onUnreadable({ key: segment.key, line, message: `Line ${line} of ${segment.key} ${why}.` });
+    });
+    table.put(segment, crc32(decoded), facts, hasText);
+  }
+
+  /** Whether the index has all that is wanted of the segment, as the store lists it. */
+  function isKnown({ place, size, version }: StoredSegment, wantsText: boolean): boolean {
+    const known = table.find(place);
+    if (known === null || (wantsText && !known.hasText)) return false;
+    // Another copy of it was read, and that is as good.
+    if (parseSegmentKey(known.key)?.copy !== place.copy) return true;
+    return known.size === size && known.version === version;
+  }
+
+  async function readInto(
+    segments: AsyncIterable<StoredSegment> | Iterable<StoredSegment>,
+    wantsText: boolean,
+    total: Pick<ReadProgress, 'ofSegments' | 'ofBytes'>,
+  ): Promise<void> {
+    let done = 0;
+    let bytes = 0;
+    try {
+      for await (const read of readThese(store, async(segments), reading)) {
+        put(read, wantsText);
+        done += 1;
+        bytes += read.segment.size;
+        onProgress?.({ segments: done, bytes, ...total });
+      }
+    } catch (error) {
+      // What is known by now is answered.
+      if (signal?.aborted !== true) throw error;
+    }
+  }
+
+  async function fill(filter: Filter, enough: ((unreadBeforeMs: number) => boolean) | null): Promise<void> {
+    const wantsText = filter.text !== null;
+    const isWanted = placeFilter(filter);
+    const seconds = secondsOf(filter.between);
+    const options = { ...seconds, ...(signal === undefined ? {} : { signal }) };
+    if (enough !== null && filter.between.since === null && isOnlyPlace(filter)) {
+      const wanted = filterAsync(listSegmentsBackwards(store, options), isWanted);
+      await readInto(
+        untilEnough(wanted, enough, (segment) => !isKnown(segment, wantsText)),
+        wantsText,
+        NO_TOTAL,
+      );
+      return;
+    }
+    const missing = await listMissing(options, isWanted, wantsText);
+    if (enough === null) {
+      await readInto(missing, wantsText, totalOf(missing));
+      return;
+    }
+    missing.sort((a, b) => (a.place.second < b.place.second ? 1 : a.place.second > b.place.second ? -1 : 0));
+    await readInto(
+      untilEnough(async(missing), enough, () => true),
+      wantsText,
+      totalOf(missing),
+    );
+  }
+
+  /** Lists what is there, forgets what is gone, and gives what must be read. */
+  async function listMissing(
+    options: ListSegmentsOptions,
+    isWanted: (segment: StoredSegment) => boolean,
+    wantsText: boolean,
+  ): Promise<StoredSegment[]> {
+    const gone = table.between(options.fromSecond ?? '', options.toSecond ?? '~');
+    const missing: StoredSegment[] = [];
+    try {
+      for await (const segment of listSegments(store, options)) {
+        gone.delete(identityOf(segment.place));
+        if (isWanted(segment) && !isKnown(segment, wantsText)) missing.push(segment);
+      }
+    } catch (error) {
+      if (signal?.aborted !== true) throw error;
+      return [];
+    }
+    if (signal?.aborted === true) return [];
+    for (const { id } of gone.values()) table.remove(id);
+    return missing;
+  }
+
+  return {
+    fill,
+    async fillBeginnings(exchanges) {
+      const hours = new Map<string, ListSegmentsOptions>();
+      for (const { stream, exchange } of exchanges) {
+        if (!isUlid(exchange)) continue;
+        const hour = Math.floor(ulidTimeMs(exchange) / SEGMENT_SLACK_MS) * SEGMENT_SLACK_MS;
+        hours.set(`${stream}/${hour}`, {
+          stream,
+          fromSecond: secondOf(hour - SEGMENT_SLACK_MS),
+          toSecond: secondOf(hour + 2 * SEGMENT_SLACK_MS),
+        });
+      }
+      for (const options of hours.values()) {
+        const listed = listSegments(store, { ...options, ...(signal === undefined ? {} : { signal }) });
+        await readInto(
+          filterAsync(listed, (segment) => !isKnown(segment, false)),
+          false,
+          NO_TOTAL,
+        );
+      }
+    },
+    check(read) {
+      const known = table.find(read.segment.place);
+      if (known === null || known.checksum === crc32(read.decoded)) return;
+      const { key } = read.segment;
+      onUnreadable({
+        key,
+        line: null,
+        message: `The object ${key} is not what it was when it was read before; it was read anew.`,
+      });
+      put(read, known.hasText);
+    },
+  };
+}
+
+const NO_TOTAL = { ofSegments: null, ofBytes: null };
+
+function totalOf(segments: readonly StoredSegment[]): Pick<ReadProgress, 'ofSegments' | 'ofBytes'> {
+  return { ofSegments: segments.length, ofBytes: segments.reduce((sum, { size }) => sum + size, 0) };
+}
+
+function isOnlyPlace({ users, groups, tools, methods, sessions, outcomes, text }: Filter): boolean {
+  return (
+    [users, groups, tools, methods, sessions, outcomes].every((names) => names.length === 0) && text === null
+  );
+}
+
+function placeFilter({ servers, namespaces }: Filter): (segment: StoredSegment) => boolean {
+  const server = matcherOf(servers);
+  const namespace = matcherOf(namespaces);
+  return ({ place }) => server(place.server) && namespace(place.namespace);
+}
+
+function matcherOf(patterns: readonly string[]): (name: string) => boolean {
+  if (patterns.length === 0) return () => true;
+  const all = patterns.map(
+    (pattern) =>
+      new RegExp(
+        `^${pattern
+          .split('*')
+          .map((text) => RegExp.escape(text))
+          .join('.*')}$`,
+        's',
+      ),
+  );
+  return (name) => all.some((one) => one.test(name));
+}
+
+/** Gives segments, the newest first, that must be read, until what the others may hold is not needed. */
+async function* untilEnough(
+  segments: AsyncIterable<StoredSegment>,
+  enough: (unreadBeforeMs: number) => boolean,
+  mustRead: (segment: StoredSegment) => boolean,
+): AsyncIterable<StoredSegment> {
+  let passed = 0;
+  for await (const segment of segments) {
+    passed += 1;
+    // Lines of a segment are at most the slack later than its first one.
+    if (passed % ASK_EVERY === 0 && enough(msOf(segment.place.second) + 1_000 + SEGMENT_SLACK_MS)) return;
+    if (mustRead(segment)) yield segment;
+  }
+}
+
+/** `YYYYMMDDTHHMMSSZ` */
+function msOf(second: string): number {
+  const [year, month, day, hour, minute, of] = [
+    second.slice(0, 4),
+    second.slice(4, 6),
+    second.slice(6, 8),
+    second.slice(9, 11),
+    second.slice(11, 13),
+    second.slice(13, 15),
+  ];
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${of}Z`);
+}
+
+async function* async<T>(items: AsyncIterable<T> | Iterable<T>): AsyncIterable<T> {
+  yield* items;
+}
+
+async function* filterAsync<T>(items: AsyncIterable<T>, test: (item: T) => boolean): AsyncIterable<T> {
+  for await (const item of items) if (test(item)) yield item;
+}

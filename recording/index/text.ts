@@ -1,0 +1,43 @@
+/**
+ * Owns what the words of a body are, and how a person's text becomes a query for them.
+ * Invariant: no text of a person or of a recording is ever read as an operator of the query language.
+ */
+
+/** Of the text of one line; what is beyond is not found by its words (characters). */
+const MAX_TEXT = 256 * 1024;
+/** JSON within strings of JSON is opened so often: tool results hold JSON as text. */
+const MAX_NESTING = 4;
+
+const ESCAPE = /\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))/g;
+const BLANKS: Record<string, string> = { b: ' ', f: ' ', n: '\n', r: '\n', t: '\t' };
+
+/** The words of a body, for the full text; empty when it has none. */
+export function textOfBody(body: string): string {
+  let text = body.length > MAX_TEXT ? body.slice(0, MAX_TEXT) : body;
+  for (let depth = 0; depth < MAX_NESTING; depth += 1) {
+    if (!text.includes('\\') || (depth > 0 && !text.includes('\\"'))) break;
+    text = text.replace(ESCAPE, (_, hex: string | undefined, character: string) =>
+      hex === undefined ? (BLANKS[character] ?? character) : String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+  }
+  return text;
+}
+
+/** What a person asked for has no word in it. */
+export class NoWords extends Error {
+  constructor() {
+    super('The text to search for has no letter or digit in it.');
+    this.name = 'NoWords';
+  }
+}
+
+/** `delete_repo "old one" pay*` as a query of FTS5. @throws NoWords */
+export function queryOfText(text: string): string {
+  const terms: string[] = [];
+  for (const [, phrase, word = '', star] of text.matchAll(/"([^"]*)"|([^\s"*]+)(\*?)/g)) {
+    const term = (phrase ?? word).replaceAll('\0', ' ');
+    if (/[\p{L}\p{N}]/u.test(term)) terms.push(`"${term}"${star === '*' ? ' *' : ''}`);
+  }
+  if (terms.length === 0) throw new NoWords();
+  return terms.join(' AND ');
+}
