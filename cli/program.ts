@@ -8,6 +8,7 @@ import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
 import { sessionsCommand } from './sessions.ts';
 import { showCommand } from './show.ts';
+import { tailCommand } from './tail/tail.ts';
 import { verifyCommand } from './verify.ts';
 import { verifyProofCommand } from './verify-proof.ts';
 
@@ -21,6 +22,7 @@ export function createProgram(): Command {
     recordCommand(),
     sessionsCommand(),
     showCommand(),
+    tailCommand(),
     verifyCommand(),
     verifyProofCommand(),
     policyCommand(),
