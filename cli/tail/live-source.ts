@@ -220,5 +220,7 @@ async function trust(caFile: string): Promise<https.RequestOptions> {
 /** When the stream began, of its ULID. */
 function streamMs(stream: string): number {
   const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-  return [...stream.slice(0, 10)].reduce((ms, letter) => ms * 32 + alphabet.indexOf(letter), 0);
+  let ms = 0;
+  for (const letter of stream.slice(0, 10)) ms = ms * 32 + alphabet.indexOf(letter);
+  return ms;
 }

@@ -48,7 +48,7 @@ const LOOK_MS = 1_000;
 const NEAR_MS = 120_000;
 /** A wide look goes back to the start, this far at most. */
 const WIDE_MS = 7 * 86_400_000;
-const WIDE_EVERY_MS = 30_000;
+const WIDE_EVERY_MS = 15_000;
 /** A wide look that took long is made less often. */
 const WIDE_SHARE = 20;
 const SLACK_MS = 3_600_000;
@@ -99,8 +99,8 @@ export function createStoreSource(options: StoreSourceOptions): StoreSource {
     yield found;
   }
 
-  /** @returns whether it was shown; else it waits for an earlier one */
-  function take({ segment, lines }: ReadSegment): boolean {
+  /** Shows it, unless it waits for an earlier one. */
+  function take({ segment, lines }: ReadSegment): void {
     const { stream, segment: number, cluster, namespace, server } = segment.place;
     let first: number | null = null;
     for (const { line, bytes } of lines()) {
@@ -110,16 +110,16 @@ export function createStoreSource(options: StoreSourceOptions): StoreSource {
         ordering.begin(stream, line.seq, false);
         if (ordering.mustWait(stream, line.seq)) {
           ordering.waits(stream, line.seq);
+          // The earlier one may be under an older key.
+          nextWideMs = 0;
           deferred.set(segment.key, line.seq);
-          return false;
+          return;
         }
       }
       // Its memory is that of the whole segment.
       ordering.offer({ place: { cluster, namespace, server }, stream, seq: line.seq, bytes });
     }
-    deferred.delete(segment.key);
     haveSeen(stream, number);
-    return true;
   }
 
   async function read(segments: StoredSegment[]): Promise<void> {
@@ -128,6 +128,8 @@ export function createStoreSource(options: StoreSourceOptions): StoreSource {
       if (problem.line === null) told.add(problem.key);
       options.onUnreadable(problem);
     };
+    // Those that still wait are put there again; one that is gone is not waited with.
+    for (const { key } of inTime) deferred.delete(key);
     for await (const segment of readThese(store, from(inTime), { onUnreadable, signal })) {
       await options.ready();
       take(segment);
@@ -140,7 +142,7 @@ export function createStoreSource(options: StoreSourceOptions): StoreSource {
 
   async function lookAround(): Promise<void> {
     const nowMs = Date.now();
-    if (deferred.size === 0 && nowMs < nextWideMs) return await look(Math.max(floorMs, nowMs - NEAR_MS));
+    if (nowMs < nextWideMs) return await look(Math.max(floorMs, nowMs - NEAR_MS));
     await look(Math.max(floorMs, nowMs - WIDE_MS));
     nextWideMs = Date.now() + Math.max(WIDE_EVERY_MS, (Date.now() - nowMs) * WIDE_SHARE);
   }

@@ -20,8 +20,12 @@ export interface LiveReaders {
 }
 
 const MAX_READERS = 4;
-/** Held for a reader at most, unsent. A batch with the longest line fits several times. */
-const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
+/** Held for a reader at most, unsent, beside one batch. */
+const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+/** Of what the files hold so much is written at once. */
+const PIECE_BYTES = 1024 * 1024;
+/** Who takes nothing of that for so long is let go (ms): others wait behind. */
+const DRAIN_MS = 10_000;
 const BEAT_MS = 5_000;
 /** Who does not take the rest of an answer in this time is cut off (ms). */
 const FAREWELL_MS = 2_000;
@@ -78,7 +82,7 @@ export function createLiveReaders(parts: LiveParts): LiveReaders {
   }
 
   function give(reader: Reader, lines: Buffer, firstSeq: number): void {
-    if (reader.response.writableLength + lines.length > MAX_UNSENT_BYTES) return end(reader, 'too_slow');
+    if (reader.response.writableLength > MAX_UNSENT_BYTES) return end(reader, 'too_slow');
     write(reader, lines);
     reader.next = firstSeq + countLines(lines);
   }
@@ -151,9 +155,11 @@ export function createLiveReaders(parts: LiveParts): LiveReaders {
       }
       if (held === null) return;
       after = held.segment;
-      write(reader, Buffer.from(held.lines));
+      for (let at = 0; at < held.lines.length; at += PIECE_BYTES) {
+        write(reader, held.lines.subarray(at, at + PIECE_BYTES));
+        if (!(await drained(reader))) return end(reader, 'too_slow');
+      }
       reader.next = held.firstSeq + held.count;
-      if (!(await drained(reader))) return end(reader, 'too_slow');
     }
   }
 
@@ -227,7 +233,7 @@ async function drained({ response }: Reader): Promise<boolean> {
     };
     const onDrain = settle(true);
     const onClose = settle(false);
-    const timer = setTimeout(onClose, 30_000).unref();
+    const timer = setTimeout(onClose, DRAIN_MS).unref();
     response.on('drain', onDrain).on('close', onClose);
   });
 }

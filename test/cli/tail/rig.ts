@@ -57,14 +57,11 @@ export async function startRig(
     tokenFile: path.join(spool, 'live-token'),
     statusPort,
     async start() {
+      const flags = ['--upstream', `${echo.origin}/mcp`, '--listen', `127.0.0.1:${port}`, '--name', 'echo'];
+      flags.push('--spool', spool, '--config', file, '--anonymous');
+      flags.push(...(storeFlags === undefined ? ['--store', store] : storeFlags(directory)));
       recorder = await startProcess({
-        args: [
-          CLI,
-          'record',
-          ...['--upstream', `${echo.origin}/mcp`, '--listen', `127.0.0.1:${port}`, '--name', 'echo'],
-          ...['--spool', spool, '--config', file, '--anonymous'],
-          ...(storeFlags === undefined ? ['--store', store] : storeFlags(directory)),
-        ],
+        args: [CLI, 'record', ...flags],
         env,
         ready: /Ctrl-C or SIGTERM/,
       });

@@ -2,8 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { createDirectoryStore } from '@mcp-recorder/recording/store/directory-store';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../../faults/fault-proxy.ts';
+import { createStreamBuilder, store as put } from '../../recording/stream-builder.ts';
 import { eventually } from '../../support/poll.ts';
+import { exchangeOf, STREAM } from '../recorded.ts';
 import { namesOf, type Rig, startRig, storedLines, type Tail } from './rig.ts';
+
+type Built = ReturnType<ReturnType<typeof createStreamBuilder>['segment']>;
 
 let rig: Rig;
 let proxy: FaultProxy | null = null;
@@ -146,6 +150,23 @@ describe('mcp-recorder tail', () => {
     );
     await proxy.heal();
     await eventually(() => /Lines? \d+( to \d+)? of stream \w+ did not come\./.test(tail.stderr()), WITHIN);
+  });
+
+  it('shows what comes late under old keys, as after an outage of hours', async () => {
+    rig = await startRig();
+    const beganMs = Date.now() - 3 * 3_600_000;
+    const builder = createStreamBuilder({ stream: STREAM, startMs: beganMs });
+    const exchange = (n: number) =>
+      exchangeOf({ exchange: `01KAH3MBWD0G6R4Y1S8T2V5Z${String(n).padStart(2, '0')}`, answer: `${n}` });
+    const segments = [0, 1, 2].map((n) => builder.segment(exchange(n), { last: n === 2 }));
+    const [first, second, third] = segments as [Built, Built, Built];
+    const store = createDirectoryStore(rig.store);
+    await put(store, first);
+    const tail = rig.tail(rig.store, '--raw', '--since', '4h');
+    await eventually(() => tail.lines().length === first.lines.length, WITHIN);
+    await put(store, third);
+    await put(store, second);
+    await expectAll(tail);
   });
 
   it('is refused without the right token, and says what is wrong with what it was given', async () => {
