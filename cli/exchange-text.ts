@@ -2,49 +2,81 @@
  * Owns how one exchange is told to people: who asked which tool for what, when, what came back and how long it took.
  * Invariant: every word from the recording is made printable; what is not shown is said to be left out.
  */
-import type { Call, Line, Principal, ResultLine } from '@mcp-recorder/recording/format/line';
-import { type BodyPiece, findMessage, joinBody, type Message } from './messages.ts';
+import type { Call, Principal, ResultLine } from '@mcp-recorder/recording/format/line';
+import type { ExchangeView, Step } from '@mcp-recorder/recording/read/exchange-view';
 import { printableLine, printableText } from './printable.ts';
-import { formatDuration } from './table.ts';
+import { count, formatDuration } from './table.ts';
 
-const MAX_LINES = 200;
-const MAX_CHARACTERS = 16_384;
+/** What is shown of one text; more is said to be cut. */
+interface Most {
+  lines: number;
+  characters: number;
+}
 
-type ExchangeLine = Extract<Line, { exchange: string | null }>;
+const MOST: Most = { lines: 200, characters: 16_384 };
+/** All of a text: where it can be scrolled or is kept. */
+export const UNCUT: Most = { lines: Number.POSITIVE_INFINITY, characters: Number.POSITIVE_INFINITY };
 
-/**
- * The lines of one exchange, in order, as text.
- * @param results `result` lines of its operations that arrived in other exchanges
- */
-export function describeExchange(lines: readonly Line[], results: readonly ResultLine[] = []): string[] {
-  const own = lines.filter((line): line is ExchangeLine => 'exchange' in line);
-  const request = own.find((line) => line.type === 'request');
-  const ended = own.find((line) => line.type === 'end')?.ended ?? null;
-  const calls = own.flatMap((line) => ('calls' in line ? (line.calls ?? []) : []));
-  const outcomes = new Map(
-    [...own, ...results]
-      .filter((line): line is ResultLine => line.type === 'result')
-      .map((result) => [result.operation, result]),
-  );
+/** An exchange as text. */
+export function describeExchange(view: ExchangeView): string[] {
+  const { exchange, time, ended, principal, http, client, steps } = view;
   const text = [
-    `Exchange  ${own[0]?.exchange ?? ''}`,
-    `When      ${formatTime(own[0]?.time ?? '')}, ${ended === null ? 'not ended' : `took ${formatDuration(ended.duration_us)}`}`,
-    `Who       ${request === undefined ? 'the request is not in the recording' : describePrincipal(request.principal)}`,
-    `From      ${[request?.http.client_address, describeClient(own)].filter(Boolean).join(', ') || 'unknown'}`,
-    `Session   ${describeSession(own)}`,
-    `HTTP      ${describeHttp(own)}`,
+    `Exchange  ${exchange}`,
+    `When      ${formatTime(time)}, ${ended === null ? 'not ended' : `took ${formatDuration(ended.duration_us)}`}`,
+    `Who       ${principal === null ? 'the request is not in the recording' : describePrincipal(principal)}`,
+    `From      ${[http.client_address, describeClient(client)].filter(Boolean).join(', ') || 'unknown'}`,
+    `Session   ${describeSession(view)}`,
+    `HTTP      ${describeHttp(view)}`,
+    ...describeChanges(view).map((change) => `Note      ${change}`),
   ].map(printableLine);
-  const sent = findMessages(own, 'client');
-  const answered = findMessages(own, 'server');
-  for (const call of calls) {
-    const outcome = outcomes.get(call.operation) ?? null;
-    const [asked, came] = call.sender === 'client' ? [sent, answered] : [answered, sent];
-    text.push('', describeCall(call, outcome));
-    text.push(...section('asked', describeParams(findMessage(asked, call.rpc_id, call.method))));
-    if (call.kind === 'request') text.push(...section('answer', describeAnswer(call, outcome, came, own)));
-  }
-  if (calls.length === 0) text.push('', 'No call in it.');
+  for (const step of steps) text.push('', ...describeStep(step, view));
+  if (steps.length === 0) text.push('', ...describeBodies(view));
   return text;
+}
+
+/** A call with what was asked and what came back, as text. */
+export function describeStep(step: Step, view: ExchangeView, most: Most = MOST): string[] {
+  const { call, result } = step;
+  const text = [describeCall(call, result), ...section('asked', describeParams(step, view), most)];
+  if (call.kind === 'request') text.push(...section('answer', describeAnswer(step, view), most));
+  return text;
+}
+
+/** What the bodies of an exchange without calls hold. */
+export function describeBodies({ bodies }: ExchangeView, most: Most = MOST): string[] {
+  if (bodies.length === 0) return ['No call in it, and no body.'];
+  const text = ['No call in it.'];
+  for (const { sender, text: body, bytes, withheld, messages } of bodies) {
+    const said =
+      withheld !== null
+        ? `withheld (${withheld.reason}, ${count(withheld.bytes, 'byte')})`
+        : body === null
+          ? `${count(bytes?.length ?? 0, 'byte')} that are no text`
+          : messages.length === 1
+            ? toText(messages[0])
+            : body;
+    text.push(...section(sender === 'client' ? 'sent' : 'answer', said, most));
+  }
+  return text;
+}
+
+/** What is not in the record as it passed, or passed otherwise: whole sentences. */
+export function describeChanges(view: ExchangeView): string[] {
+  const { masked, wireMasked, hidden, ambiguous, bodies, complete } = view;
+  const rules = (of: ExchangeView['masked']) =>
+    of.map(({ rule, count: times }) => `${rule}${times === 1 ? '' : ` x${times}`}`).join(', ');
+  return [
+    ...(masked.length === 0 ? [] : [`masked in the record: ${rules(masked)}`]),
+    ...(wireMasked.length === 0 ? [] : [`masked in what passed: ${rules(wireMasked)}`]),
+    ...hidden.map(({ rule, names }) => `hidden from the client by ${rule}: ${names.join(', ')}`),
+    ...(ambiguous.length === 0 ? [] : [`parsers may read a body differently: ${ambiguous.join(', ')}`]),
+    ...bodies.flatMap(({ sender, withheld }) =>
+      withheld === null
+        ? []
+        : [`body of the ${sender} withheld: ${withheld.reason}, ${count(withheld.bytes, 'byte')}`],
+    ),
+    ...(complete ? [] : ['not complete: it was still running, or its end has not been recorded']),
+  ];
 }
 
 /** `ada@example.com (oidc)`; who it was as far as it is known. */
@@ -69,27 +101,23 @@ export function describeOutcome({ outcome, error_code, cause }: ResultLine): str
   return `${outcome}${error_code === null ? '' : ` ${error_code}`}${cause === null ? '' : ` (${cause})`}`;
 }
 
-function describeClient(lines: readonly ExchangeLine[]): string | null {
-  const info = lines.map((line) => ('client_info' in line ? line.client_info : undefined)).find(Boolean);
-  return info === undefined ? null : `client ${info.name}${info.version === null ? '' : ` ${info.version}`}`;
+function describeClient(client: ExchangeView['client']): string | null {
+  return client === null
+    ? null
+    : `client ${client.name}${client.version === null ? '' : ` ${client.version}`}`;
 }
 
-function describeSession(lines: readonly ExchangeLine[]): string {
-  const session = lines.map((line) => ('session' in line ? line.session : undefined)).find(Boolean);
-  const protocol = lines.map((line) => ('protocol' in line ? line.protocol : undefined)).find(Boolean);
-  const name = session === undefined ? 'none' : `${session.id} (known by ${session.how})`;
-  return protocol === undefined ? name : `${name}, protocol ${protocol}`;
+function describeSession({ session, protocol }: ExchangeView): string {
+  const name = session === null ? 'none' : `${session.id} (known by ${session.how})`;
+  return protocol === null ? name : `${name}, protocol ${protocol}`;
 }
 
-function describeHttp(lines: readonly ExchangeLine[]): string {
-  const request = lines.find((line) => line.type === 'request')?.http;
-  const response = lines.findLast((line) => line.type === 'response');
-  const ended = lines.find((line) => line.type === 'end')?.ended;
-  const asked = request === undefined ? 'request unknown' : `${request.method} ${request.target}`;
-  const by = response?.answered_by === 'recorder' ? ' by the recorder' : '';
-  const answer = response === undefined ? 'no answer' : `${response.http.status}${by}`;
+function describeHttp({ principal, http, answeredBy, ended }: ExchangeView): string {
+  const asked = principal === null ? 'request unknown' : `${http.method} ${http.target}`;
+  const by = answeredBy === 'recorder' ? ' by the recorder' : '';
+  const answer = answeredBy === null ? 'no answer' : `${http.status}${by}`;
   const sizes =
-    ended === undefined
+    ended === null
       ? 'not ended'
       : `${ended.how}, ${ended.bytes_in} bytes in, ${ended.bytes_out} bytes out, ${ended.released_bytes} to the client`;
   return `${asked} -> ${answer}; ${sizes}`;
@@ -106,53 +134,32 @@ function describeCall(call: Call, outcome: ResultLine | null): string {
   return `${what}  [${from}] -> ${ended}, ${formatDuration(outcome.duration_us)}`;
 }
 
-/** All JSON-RPC messages of one side: of its body, and of each of its events. */
-function findMessages(lines: readonly ExchangeLine[], sender: 'client' | 'server'): Message[] {
-  const body: BodyPiece[] = [];
-  const messages: Message[] = [];
-  let event: BodyPiece[] = [];
-  for (const line of lines) {
-    if (line.type === 'event' && sender === 'server') {
-      event.push(line);
-      if (line.sse.partial) continue;
-      messages.push(...joinBody(event, 'event'));
-      event = [];
-    } else if (
-      (line.type === 'request' && sender === 'client') ||
-      (line.type === 'response' && sender === 'server') ||
-      (line.type === 'chunk' && line.sender === sender)
-    ) {
-      body.push(line);
-    }
-  }
-  return [...joinBody(body, 'body'), ...messages];
-}
-
-function describeParams(message: Message | null): string {
-  if (message === null) return 'not readable as JSON-RPC (see the body in the recording)';
-  const { params } = message;
+function describeParams({ call, asked }: Step, { bodies }: ExchangeView): string {
+  if (asked === null) return unreadable(bodies, call.sender);
+  const { params } = asked;
   if (params === undefined) return '';
   const { arguments: given } = params;
   return toText(given ?? Object.fromEntries(Object.entries(params).filter(([key]) => key !== '_meta')));
 }
 
-function describeAnswer(
-  call: Call,
-  outcome: ResultLine | null,
-  messages: readonly Message[],
-  lines: readonly ExchangeLine[],
-): string {
-  const message = findMessage(messages, call.rpc_id, null);
-  if (message?.error !== undefined) return toText(message.error);
-  if (message?.result !== undefined) return describeResult(message.result);
-  if (outcome === null) return '';
-  if (outcome.exchange === null) return 'none arrived';
-  if (outcome.exchange !== lines[0]?.exchange) return `arrived in exchange ${outcome.exchange}`;
-  return 'not readable as JSON-RPC (see the body in the recording)';
+function describeAnswer({ call, result, answer }: Step, { bodies, exchange }: ExchangeView): string {
+  if (answer?.error !== undefined) return toText(answer.error);
+  if (answer?.result !== undefined) return describeResult(answer.result);
+  if (result === null) return '';
+  if (result.exchange === null) return 'none arrived';
+  if (result.exchange !== exchange) return `arrived in exchange ${result.exchange}`;
+  return unreadable(bodies, call.sender === 'client' ? 'server' : 'client');
+}
+
+function unreadable(bodies: ExchangeView['bodies'], sender: 'client' | 'server'): string {
+  const withheld = bodies.find((body) => body.sender === sender && body.withheld !== null)?.withheld;
+  return withheld === undefined || withheld === null
+    ? 'not readable as JSON-RPC (see the body in the recording)'
+    : `withheld (${withheld.reason}, ${count(withheld.bytes, 'byte')})`;
 }
 
 /** Text content as text; anything else as JSON. */
-function describeResult(result: unknown): string {
+export function describeResult(result: unknown): string {
   const content =
     typeof result === 'object' && result !== null && 'content' in result ? result.content : null;
   if (!Array.isArray(content) || content.length === 0) return toText(result);
@@ -169,7 +176,7 @@ function describeResult(result: unknown): string {
     .join('\n');
 }
 
-function toText(value: unknown): string {
+export function toText(value: unknown): string {
   try {
     return JSON.stringify(value, null, 2) ?? '';
   } catch {
@@ -177,11 +184,11 @@ function toText(value: unknown): string {
   }
 }
 
-function section(title: string, content: string): string[] {
+function section(title: string, content: string, { lines, characters }: Most): string[] {
   if (content === '') return [];
-  const cut = content.length > MAX_CHARACTERS ? content.slice(0, MAX_CHARACTERS) : content;
+  const cut = content.length > characters ? content.slice(0, characters) : content;
   const all = printableText(cut).split('\n');
-  const shown = all.slice(0, MAX_LINES);
+  const shown = all.slice(0, lines);
   const text = shown.map((line, n) => `  ${n === 0 ? title.padEnd(8) : ' '.repeat(8)}${line}`);
   if (cut.length < content.length || shown.length < all.length) {
     text.push(`  ${' '.repeat(8)}... (cut here; ${content.length} characters in all)`);

@@ -12,7 +12,8 @@ export class CommandFailure extends Error {
   }
 }
 
-export const EXIT = { ok: 0, no: 1, failed: 2 } as const;
+/** `interrupted`: Ctrl-C, as shells say it; what was printed until then holds, and is not all. */
+export const EXIT = { ok: 0, no: 1, failed: 2, interrupted: 130 } as const;
 
 /** What the system's codes say to people; a code that is not here is given as it is. */
 const REASONS: Record<string, string> = {

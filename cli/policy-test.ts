@@ -9,7 +9,7 @@ import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import type { CheckedRequest, PolicyCheck, TriedPolicy } from '@mcp-recorder/sidecar/config/policy-check';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Reading } from './audit/reading-log.ts';
-import { eventData } from './messages.ts';
+import { eventData } from '@mcp-recorder/recording/read/messages';
 import {
   addMasks,
   addNotRead,

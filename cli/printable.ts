@@ -3,12 +3,13 @@
  * Invariant: nothing that a caller or a server chose can move the cursor, change colours, reorder or hide what is shown.
  */
 
+import stringWidth from 'string-width';
+
 /**
  * Control characters of C0 and C1 with DEL; line and paragraph separators; marks that reorder text (Trojan Source,
- * CVE-2021-42574) or that show nothing; halves of a surrogate pair.
+ * CVE-2021-42574) or that show nothing, but for the one that makes a sign an emoji; halves of a surrogate pair.
  */
-const UNSAFE =
-  /[\p{Cc}\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]|\p{Cs}/gu;
+const UNSAFE = /[\p{Cc}\p{Cs}\u2028\u2029\ufff9-\ufffb]|(?!\ufe0f)\p{Default_Ignorable_Code_Point}/gu;
 
 /** The text on one line, with each unsafe character as its escape (`\u001b`). */
 export function printableLine(text: string): string {
@@ -20,11 +21,33 @@ export function printableText(text: string): string {
   return text.replace(/\r\n/g, '\n').replace(UNSAFE, (c) => (c === '\n' || c === '\t' ? c : escapeOf(c)));
 }
 
-/** At most `width` characters of a printable line; an ellipsis says that it was longer. */
-export function shorten(line: string, width: number): string {
-  const characters = [...line];
-  return characters.length <= width ? line : `${characters.slice(0, Math.max(0, width - 1)).join('')}…`;
+/** Columns that a printable line takes on a terminal: wide characters and emoji take two, accents none. */
+export function widthOf(line: string): number {
+  return ASCII.test(line) ? line.length : stringWidth(line);
 }
+
+/**
+ * At most `width` columns of a printable line; an ellipsis says that it was longer.
+ * @param keep what is left of it
+ */
+export function shorten(line: string, width: number, keep: 'begin' | 'end' = 'begin'): string {
+  if (widthOf(line) <= width) return line;
+  if (width < 1) return '';
+  const characters = [...GRAPHEMES.segment(line)].map(({ segment }) => segment);
+  if (keep === 'end') characters.reverse();
+  const kept: string[] = [];
+  let used = 1;
+  for (const character of characters) {
+    used += widthOf(character);
+    if (used > width) break;
+    kept.push(character);
+  }
+  return keep === 'end' ? `…${kept.reverse().join('')}` : `${kept.join('')}…`;
+}
+
+const ASCII = /^[ -~]*$/;
+/** What a person takes for one character. */
+const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 function escapeOf(character: string): string {
   const code = character.codePointAt(0) ?? 0;

@@ -6,8 +6,9 @@ import { bucketPolicyCommand } from './bucket-policy.ts';
 import packageFile from './package.json' with { type: 'json' };
 import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
+import { searchCommand } from './search/search-command.ts';
 import { sessionsCommand } from './sessions.ts';
-import { showCommand } from './show.ts';
+import { showCommand } from './show/show.ts';
 import { tailCommand } from './tail/tail.ts';
 import { verifyCommand } from './verify.ts';
 import { verifyProofCommand } from './verify-proof.ts';
@@ -21,6 +22,7 @@ export function createProgram(): Command {
   for (const command of [
     recordCommand(),
     sessionsCommand(),
+    searchCommand(),
     showCommand(),
     tailCommand(),
     verifyCommand(),

@@ -2,8 +2,9 @@
  * Owns the one line that says how far long work is.
  * Invariant: nothing is written unless a person watches (a terminal on stderr) and waits (more than a second).
  */
+import type { ReadProgress } from '@mcp-recorder/recording/index/reader';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
-import { count } from './table.ts';
+import { count, formatDuration } from './table.ts';
 
 const PATIENCE_MS = 1_000;
 const EVERY_MS = 100;
@@ -35,6 +36,25 @@ export function createProgress(
       shown = false;
     },
   };
+}
+
+/** `12 of 340 objects, 8.0 of 120.3 MiB, 16.1 MiB/s, 7 s left`. @param forMs since it began */
+export function describeReading(read: ReadProgress, forMs: number): string {
+  const { segments, ofSegments, bytes, ofBytes } = read;
+  const mib = (of: number): string => (of / 2 ** 20).toFixed(1);
+  const rate = `${mib(bytes / (Math.max(forMs, 1) / 1_000))} MiB/s`;
+  if (ofSegments === null || ofBytes === null) {
+    return `${count(segments, 'object')}, ${mib(bytes)} MiB read, ${rate}`;
+  }
+  const leftMs = bytes === 0 ? null : (forMs * (ofBytes - bytes)) / bytes;
+  const left = leftMs === null ? '' : `, ${formatLeft(leftMs)} left`;
+  return `${segments} of ${count(ofSegments, 'object')}, ${mib(bytes)} of ${mib(ofBytes)} MiB, ${rate}${left}`;
+}
+
+/** Whole seconds: nobody knows it better. */
+function formatLeft(leftMs: number): string {
+  const seconds = Math.ceil(leftMs / 1_000);
+  return seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1_000_000);
 }
 
 /** The store, with each object that is read from it shown as progress. */

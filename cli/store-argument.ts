@@ -34,6 +34,18 @@ export function addReadingOptions(command: Command): Command {
   );
 }
 
+/** Of all the options of a command, those of `addReadingOptions`. */
+export function readingFlagsOf(options: ReadingFlags): ReadingFlags {
+  const names = new Set<string>([
+    'audit',
+    's3Endpoint',
+    's3Region',
+    's3PathStyle',
+    's3Ca',
+  ] satisfies (keyof ReadingFlags)[]);
+  return Object.fromEntries(Object.entries(options).filter(([name]) => names.has(name)));
+}
+
 export interface StoreOptions {
   /** What is asked for, as the log of readers says it. */
   asked: Asked;

@@ -12,12 +12,14 @@ import { cliPage } from './cli-page.ts';
 import { maskingPage } from './masking-page.ts';
 import { operationsPage } from './operations-page.ts';
 import { resourceTypes } from './resource-types.ts';
+import { searchJsonSchema } from './search-schema.ts';
 
 const root = path.join(import.meta.dirname, '..');
 
 /** Every generated file: its path from the repository's root, and what must stand in it. */
 const generated: { path: string; content: () => string | Promise<string> }[] = [
   { path: 'docs/schema/line.schema.json', content: lineJsonSchema },
+  { path: 'docs/schema/search.schema.json', content: searchJsonSchema },
   { path: 'docs/cli.md', content: cliPage },
   { path: 'docs/api.md', content: apiPage },
   { path: 'docs/operations.md', content: operationsPage },

@@ -60,7 +60,7 @@ export function findWanted(database: DatabaseSync, filter: Filter): Wanted {
     }
     if (groups.length > 0) {
       all.push(
-        `EXISTS (SELECT 1 FROM json_each(json, '$.groups') AS g WHERE ${anyOf('g.value', groups, values)})`,
+        `EXISTS (SELECT 1 FROM json_each(principals.json, '$.groups') AS g WHERE ${anyOf('g.value', groups, values)})`,
       );
     }
     const select = `SELECT id FROM principals WHERE ${all.join(' AND ')}`;

@@ -7,6 +7,7 @@ import { parseSegmentKey } from '../format/keys.ts';
 import type { ResultLine } from '../format/line.ts';
 import { parseMicros } from '../format/time.ts';
 import {
+  createRawLines,
   type ExchangeLine,
   isComplete,
   type ReadExchange,
@@ -123,15 +124,18 @@ export async function readWhole(
 ): Promise<ReadExchange | null> {
   const lines = new Map<number, ExchangeLine>();
   const resultsElsewhere: ResultLine[] = [];
+  const raw = createRawLines(options);
   let first = null as StoredSegment | null;
   for (const segment of segments) {
-    for (const { line } of (await read(segment))?.lines(exchange) ?? []) {
+    for (const { line, bytes } of (await read(segment))?.lines(exchange) ?? []) {
       if (!('exchange' in line)) continue;
       if (line.exchange === exchange && line.part !== null) {
         lines.set(line.part, line);
+        raw.add(line.part, bytes);
         first ??= segment;
       } else if (line.type === 'result' && line.call_exchange === exchange) {
         resultsElsewhere.push(line);
+        raw.addLate(bytes);
       }
     }
   }
@@ -141,6 +145,7 @@ export async function readWhole(
     stream,
     segment: first,
     lines: [...lines.values()].toSorted((a, b) => (a.part ?? 0) - (b.part ?? 0)),
+    raw: raw.inOrder(),
     resultsElsewhere,
     complete: isComplete(lines),
   };

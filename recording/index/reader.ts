@@ -57,7 +57,10 @@ export interface Reader {
   /** The exchanges of the rows that match, each once, in the order in which they began. @throws StoreError */
   exchanges(filter: Filter): AsyncIterable<ExchangeName>;
   /** Each exchange with all its lines, in the order they are asked for. One of which no line is found is left out. @throws StoreError */
-  readExchanges(names: AsyncIterable<ExchangeName> | Iterable<ExchangeName>): AsyncIterable<ReadExchange>;
+  readExchanges(
+    names: AsyncIterable<ExchangeName> | Iterable<ExchangeName>,
+    wanted?: { raw?: boolean },
+  ): AsyncIterable<ReadExchange>;
   close(): void;
 }
 
@@ -121,10 +124,11 @@ export function openReader(store: ObjectStore, options: ReaderOptions): Reader {
       }
       yield* names.inOrder();
     },
-    async *readExchanges(names) {
-      const segments = createSegmentCache(store, { onUnreadable, ...(signal && { signal }) }, fill.check);
+    async *readExchanges(names, wanted = {}) {
+      const reading = { onUnreadable, ...wanted, ...(signal && { signal }) };
+      const segments = createSegmentCache(store, reading, fill.check);
       for await (const name of names) {
-        const read = await readWhole(store, name, findSegments.of(name), segments, options);
+        const read = await readWhole(store, name, findSegments.of(name), segments, reading);
         if (read !== null) yield read;
       }
     },

@@ -53,15 +53,21 @@ export function identityOf({ stream, segment }: SegmentKey): string {
 
 export function createSegmentTable(database: DatabaseSync): SegmentTable {
   const prepare = (sql: string): StatementSync => database.prepare(sql);
+  /** After a deletion from the full text what was inserted last is said to be a number that JavaScript does not have. */
+  const prepareWrite = (sql: string): StatementSync => {
+    const statement = prepare(sql);
+    statement.setReadBigInts(true);
+    return statement;
+  };
   const place = interned(database, 'places', ['cluster', 'namespace', 'server']);
   const session = interned(database, 'sessions', ['name', 'how']);
-  const insertPrincipal = prepare(
+  const insertPrincipal = prepareWrite(
     'INSERT OR IGNORE INTO principals (json, name, subject, client_id) VALUES (?, ?, ?, ?)',
   );
   const findPrincipal = prepare('SELECT id FROM principals WHERE json = ?');
-  const insertStream = prepare('INSERT OR IGNORE INTO streams (name, place) VALUES (?, ?)');
+  const insertStream = prepareWrite('INSERT OR IGNORE INTO streams (name, place) VALUES (?, ?)');
   const findStream = prepare('SELECT id FROM streams WHERE name = ?');
-  const insertExchange = prepare('INSERT OR IGNORE INTO exchanges (stream, name) VALUES (?, ?)');
+  const insertExchange = prepareWrite('INSERT OR IGNORE INTO exchanges (stream, name) VALUES (?, ?)');
   const findExchange = prepare('SELECT id FROM exchanges WHERE stream = ? AND name = ?');
   const findSegment = prepare(
     `SELECT segments.id, key, size, version, checksum, text FROM segments JOIN streams ON streams.id = stream
@@ -71,22 +77,22 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
     `SELECT segments.id, name, number, place FROM segments JOIN streams ON streams.id = stream
      WHERE second BETWEEN ? AND ?`,
   );
-  const insertSegment = prepare(
+  const insertSegment = prepareWrite(
     'INSERT INTO segments (stream, number, key, second, size, version, checksum, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   );
-  const insertPart = prepare(`INSERT INTO parts VALUES (${marks(13)})`);
-  const insertCall = prepare(`INSERT INTO calls VALUES (${marks(17)})`);
-  const insertResult = prepare(`INSERT INTO results VALUES (${marks(19)})`);
-  const insertDenial = prepare(`INSERT INTO denials VALUES (${marks(6)})`);
-  const insertGap = prepare(`INSERT INTO gaps VALUES (${marks(5)})`);
-  const insertBody = prepare('INSERT INTO bodies (segment, exchange) VALUES (?, ?)');
-  const insertWords = prepare('INSERT INTO words (rowid, text) VALUES (?, ?)');
-  const markText = prepare('UPDATE segments SET text = 1 WHERE id = ?');
-  const nameCallers = prepare('UPDATE calls SET principal = ? WHERE exchange = ? AND principal IS NULL');
+  const insertPart = prepareWrite(`INSERT INTO parts VALUES (${marks(13)})`);
+  const insertCall = prepareWrite(`INSERT INTO calls VALUES (${marks(17)})`);
+  const insertResult = prepareWrite(`INSERT INTO results VALUES (${marks(19)})`);
+  const insertDenial = prepareWrite(`INSERT INTO denials VALUES (${marks(6)})`);
+  const insertGap = prepareWrite(`INSERT INTO gaps VALUES (${marks(5)})`);
+  const insertBody = prepareWrite('INSERT INTO bodies (segment, exchange) VALUES (?, ?)');
+  const insertWords = prepareWrite('INSERT INTO words (rowid, text) VALUES (?, ?)');
+  const markText = prepareWrite('UPDATE segments SET text = 1 WHERE id = ?');
+  const nameCallers = prepareWrite('UPDATE calls SET principal = ? WHERE exchange = ? AND principal IS NULL');
   const callerOf = prepare(
     'SELECT principal FROM parts WHERE exchange = ? AND time IS NOT NULL ORDER BY segment LIMIT 1',
   );
-  const forgetCallers = prepare(
+  const forgetCallers = prepareWrite(
     'UPDATE calls SET principal = NULL WHERE exchange IN (SELECT exchange FROM parts WHERE segment = ? AND time IS NOT NULL)',
   );
   const removals = [
@@ -95,7 +101,7 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
       (table) => `DELETE FROM ${table} WHERE segment = ?`,
     ),
     'DELETE FROM segments WHERE id = ?',
-  ].map(prepare);
+  ].map(prepareWrite);
 
   const principals = new Map<string, number>();
   function principalId(principal: Principal): number {
@@ -117,7 +123,7 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
       let found = ids.get(name);
       if (found === undefined) {
         const { changes, lastInsertRowid } = insertExchange.run(stream, name);
-        const isNew = changes === 1;
+        const isNew = changes === 1n;
         const id = isNew ? Number(lastInsertRowid) : (findExchange.get(stream, name)?.['id'] as number);
         ids.set(name, (found = { id, isNew }));
       }
@@ -290,6 +296,7 @@ function interned(database: DatabaseSync, table: string, columns: readonly strin
   const insert = database.prepare(
     `INSERT OR IGNORE INTO ${table} (${columns.join(', ')}) VALUES (${marks(columns.length)})`,
   );
+  insert.setReadBigInts(true);
   const find = database.prepare(
     `SELECT id FROM ${table} WHERE ${columns.map((column) => `${column} = ?`).join(' AND ')}`,
   );

@@ -11,16 +11,40 @@ const MAX_NESTING = 4;
 const ESCAPE = /\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))/g;
 const BLANKS: Record<string, string> = { b: ' ', f: ' ', n: '\n', r: '\n', t: '\t' };
 
-/** The words of a body, for the full text; empty when it has none. */
+/** The words of a body, for the full text: of JSON its names and values, else the text as it is; empty when it has none. */
 export function textOfBody(body: string): string {
-  let text = body.length > MAX_TEXT ? body.slice(0, MAX_TEXT) : body;
-  for (let depth = 0; depth < MAX_NESTING; depth += 1) {
-    if (!text.includes('\\') || (depth > 0 && !text.includes('\\"'))) break;
-    text = text.replace(ESCAPE, (_, hex: string | undefined, character: string) =>
-      hex === undefined ? (BLANKS[character] ?? character) : String.fromCharCode(Number.parseInt(hex, 16)),
-    );
+  const parts: string[] = [];
+  addText(body, 0, parts);
+  const text = parts.join('\n');
+  return text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text;
+}
+
+function addText(text: string, depth: number, parts: string[]): void {
+  const first = text.trimStart()[0];
+  if (depth < MAX_NESTING && (first === '{' || first === '[')) {
+    try {
+      addValue(JSON.parse(text), depth, parts);
+      return;
+    } catch {
+      // A piece of a long body, or text that only looks like JSON.
+    }
   }
-  return text;
+  parts.push(text.includes('\\') ? text.replace(ESCAPE, unescaped) : text);
+}
+
+function addValue(value: unknown, depth: number, parts: string[]): void {
+  if (typeof value === 'string') addText(value, depth + 1, parts);
+  else if (Array.isArray(value)) for (const item of value) addValue(item, depth, parts);
+  else if (typeof value === 'object' && value !== null) {
+    for (const [name, of] of Object.entries(value)) {
+      parts.push(name);
+      addValue(of, depth, parts);
+    }
+  } else parts.push(String(value));
+}
+
+function unescaped(_: string, hex: string | undefined, character: string): string {
+  return hex === undefined ? (BLANKS[character] ?? character) : String.fromCharCode(Number.parseInt(hex, 16));
 }
 
 /** What a person asked for has no word in it. */

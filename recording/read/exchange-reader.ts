@@ -26,6 +26,8 @@ export interface ReadExchange {
   segment: StoredSegment;
   /** Its lines, by part. */
   lines: ExchangeLine[];
+  /** The bytes of each of `lines` as recorded, and of `resultsElsewhere` after them, when they were asked for. */
+  raw: Buffer[];
   /** Results of its operations that came later in another exchange, or that no bytes carried. */
   resultsElsewhere: ResultLine[];
   /** Whether all parts up to `end` were found. If not, it is still running, or its recorder died, or lines are missing. */
@@ -34,6 +36,8 @@ export interface ReadExchange {
 
 export interface ReadExchangeOptions {
   onUnreadable: (problem: Unreadable) => void;
+  /** Keep the bytes of lines too. */
+  raw?: boolean;
   signal?: AbortSignal;
 }
 
@@ -71,16 +75,19 @@ async function search(
 ): Promise<{ read: ReadExchange; whole: boolean } | null> {
   const lines = new Map<number, ExchangeLine>();
   const resultsElsewhere: ResultLine[] = [];
+  const raw = createRawLines(options);
   let found = null as StoredSegment | null;
   let whole = false;
   for await (const { segment, lines: linesOf } of readSegments(store, { ...options, ...range })) {
     if (found !== null && segment.place.stream !== found.place.stream) continue;
-    for (const { line } of linesOf(exchange)) {
+    for (const { line, bytes } of linesOf(exchange)) {
       if (!('exchange' in line)) continue;
       if (line.exchange === exchange && line.part !== null) {
         lines.set(line.part, line);
+        raw.add(line.part, bytes);
       } else if (line.type === 'result' && line.call_exchange === exchange) {
         resultsElsewhere.push(line);
+        raw.addLate(bytes);
       } else continue;
       found ??= segment;
     }
@@ -93,10 +100,27 @@ async function search(
     stream: found.place.stream,
     segment: found,
     lines: [...lines.values()].toSorted((a, b) => (a.part ?? 0) - (b.part ?? 0)),
+    raw: raw.inOrder(),
     resultsElsewhere,
     complete: isComplete(lines),
   };
   return { read, whole };
+}
+
+/** Gathers the bytes of an exchange's lines, when they are asked for. They are copied: a line must not hold its whole segment in memory. */
+export function createRawLines({ raw = false }: Pick<ReadExchangeOptions, 'raw'>) {
+  const parts = new Map<number, Buffer>();
+  const late: Buffer[] = [];
+  return {
+    add(part: number, bytes: Buffer): void {
+      if (raw) parts.set(part, Buffer.from(bytes));
+    },
+    /** Of a result that came in another exchange. */
+    addLate(bytes: Buffer): void {
+      if (raw) late.push(Buffer.from(bytes));
+    },
+    inOrder: (): Buffer[] => [...[...parts].toSorted(([a], [b]) => a - b).map(([, bytes]) => bytes), ...late],
+  };
 }
 
 /** Whether all parts up to `end` are there. */

@@ -1,4 +1,5 @@
-import type { LineDraft } from '@mcp-recorder/recording/format/line';
+import type { Line, LineDraft, ResultLine } from '@mcp-recorder/recording/format/line';
+import { viewOf } from '@mcp-recorder/recording/read/exchange-view';
 import { describe, expect, it } from 'vitest';
 import { describeExchange } from '../../cli/exchange-text.ts';
 import { ANONYMOUS } from '../recording/stream-builder.ts';
@@ -9,12 +10,28 @@ const heads = (drafts: readonly LineDraft[]) =>
     (draft, seq) => ({ v: 1, stream: 'S', seq, time: '2026-11-21T08:40:00.000000Z', ...draft }) as const,
   );
 
+function tell(lines: readonly Line[], resultsElsewhere: ResultLine[] = []): string {
+  const exchangeLines = lines.filter((line) => 'exchange' in line);
+  const key = 'v1/segments/x';
+  const place = { cluster: 'local', namespace: 'local', server: 'github', date: '', second: '', stream: 'S' };
+  const read = {
+    exchange: CALL,
+    stream: 'S',
+    segment: { key, place: { ...place, segment: 0, copy: 0 }, size: 0, version: null, changed: false },
+    lines: exchangeLines,
+    raw: [],
+    resultsElsewhere,
+    complete: true,
+  };
+  return describeExchange(viewOf(read)).join('\n');
+}
+
 function textOf(
   facts: Partial<ExchangeFacts>,
   change: (drafts: LineDraft[]) => LineDraft[] = (drafts) => drafts,
 ): string {
   const drafts = change(exchangeOf({ exchange: CALL, answer: 'done', ...facts }));
-  return describeExchange(heads(drafts)).join('\n');
+  return tell(heads(drafts));
 }
 
 describe('an exchange in words', () => {
@@ -68,12 +85,10 @@ describe('an exchange in words', () => {
     );
     const [elsewhere] = heads([{ ...result, exchange: 'LATER' }]);
     if (elsewhere?.type !== 'result') throw new Error('no result');
-    expect(describeExchange(lines, [elsewhere]).join('\n')).toContain('answer  arrived in exchange LATER');
-    expect(
-      describeExchange(lines, [{ ...elsewhere, exchange: null, outcome: 'unknown', cause: 'timeout' }]).join(
-        '\n',
-      ),
-    ).toMatch(/-> unknown \(timeout\), 52\.2 ms[^]*answer {2}none arrived/);
+    expect(tell(lines, [elsewhere])).toContain('answer  arrived in exchange LATER');
+    expect(tell(lines, [{ ...elsewhere, exchange: null, outcome: 'unknown', cause: 'timeout' }])).toMatch(
+      /-> unknown \(timeout\), 52\.2 ms[^]*answer {2}none arrived/,
+    );
   });
 
   it('survives nesting that no parser likes', () => {

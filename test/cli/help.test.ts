@@ -23,10 +23,11 @@ describe('docs/cli.md', () => {
     expect(page).toContain(`<!-- help: policy test -->\n\`\`\`\n${stdout}\`\`\`\n`);
   });
 
-  it('names seven commands', () => {
+  it('names eight commands', () => {
     expect(commands).toEqual([
       'record',
       'sessions',
+      'search',
       'show',
       'verify',
       'verify-proof',

@@ -34,6 +34,8 @@ export interface BuiltSegment {
 export interface StreamBuilder {
   readonly stream: string;
   readonly privateKey: KeyObject;
+  /** Lets this much time pass before the next line (milliseconds). */
+  wait(ms: number): void;
   /** The next segment with these lines between its `open` and its seal. */
   segment(drafts: readonly LineDraft[], seal?: SealOptions): BuiltSegment;
 }
@@ -42,7 +44,7 @@ export interface SealOptions {
   last?: boolean;
   how?: SealHow;
   /** Sealed by another process, as after a crash. */
-  recoveredBy?: StreamBuilder;
+  recoveredBy?: Pick<StreamBuilder, 'stream' | 'privateKey'>;
 }
 
 export interface StreamOptions {
@@ -50,24 +52,29 @@ export interface StreamOptions {
   /** Time of the first line; each further line is a millisecond later. */
   startMs: number;
   server?: string;
+  namespace?: string;
   previousStreams?: PreviousStream[];
   /** A new key unless given. */
   privateKey?: KeyObject;
 }
 
 export function createStreamBuilder(options: StreamOptions): StreamBuilder {
-  const { stream, startMs, server = 'github', previousStreams = [] } = options;
-  const place = { cluster: 'local', namespace: 'local', server };
+  const { stream, startMs, server = 'github', namespace = 'local', previousStreams = [] } = options;
+  const place = { cluster: 'local', namespace, server };
   const privateKey = options.privateKey ?? generateKeyPairSync('ed25519').privateKey;
   const head = encodeHead(stream);
   let seq = 0;
   let segment = 0;
   let previousRoot: Buffer | null = null;
-  const time = () => formatMicros((startMs + seq) * 1_000);
+  let waitedMs = 0;
+  const time = () => formatMicros((startMs + waitedMs + seq) * 1_000);
 
   return {
     stream,
     privateKey,
+    wait(ms) {
+      waitedMs += ms;
+    },
     segment(drafts, { last = false, how = last ? 'shutdown' : 'age', recoveredBy } = {}) {
       const firstSeq = seq;
       const firstTime = time();

@@ -1,6 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { findMessage, joinBody } from '../../cli/messages.ts';
+import {
+  type BodyPiece,
+  eventData,
+  findMessage,
+  joinText,
+  type Message,
+  messagesIn,
+} from '@mcp-recorder/recording/read/messages';
 
+function joinBody(pieces: readonly BodyPiece[], kind: 'body' | 'event'): Message[] {
+  const { text } = joinText(pieces);
+  if (text === null) return [];
+  return messagesIn(kind === 'event' ? eventData(text) : text);
+}
 const utf8 = (body: string) => ({ body, body_encoding: 'utf8' }) as const;
 const base64 = (bytes: Buffer) => ({ body: bytes.toString('base64'), body_encoding: 'base64' }) as const;
 

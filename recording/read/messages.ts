@@ -1,6 +1,8 @@
 /**
- * Owns how recorded bodies are read for showing them. For people only: nothing is decided by what is read here.
+ * Owns how recorded bodies are read as JSON-RPC messages. For readers only: no recorder decides by what is read here.
  */
+
+import { isUtf8 } from 'node:buffer';
 
 /** What a line says of its piece of the body. */
 export interface BodyPiece {
@@ -17,17 +19,20 @@ export interface Message {
   error?: unknown;
 }
 
-/**
- * The messages in a body that stands on several lines; none when it is no JSON.
- * @param kind in the body of an event the first data line stands bare, the following ones with their `data:`;
- *   a body may hold one document, or one a line
- */
-export function joinBody(pieces: readonly BodyPiece[], kind: 'body' | 'event'): Message[] {
-  const bytes = pieces.map(({ body, body_encoding }) =>
-    Buffer.from(body ?? '', body_encoding === 'base64' ? 'base64' : 'utf8'),
+/** The bytes of a body that stands on several lines, and as text where they are UTF-8; nulls when nothing of it was recorded. */
+export function joinText(pieces: readonly BodyPiece[]): { bytes: Buffer | null; text: string | null } {
+  const there = pieces.filter(({ body }) => body !== null);
+  if (there.length === 0) return { bytes: null, text: null };
+  const bytes = Buffer.concat(
+    there.map(({ body, body_encoding }) =>
+      Buffer.from(body ?? '', body_encoding === 'base64' ? 'base64' : 'utf8'),
+    ),
   );
-  const text = Buffer.concat(bytes).toString('utf8');
-  if (kind === 'event') return parseMessages(eventData(text));
+  return { bytes, text: isUtf8(bytes) ? bytes.toString('utf8') : null };
+}
+
+/** The messages in a text: one document, or one a line; none when it is no JSON. */
+export function messagesIn(text: string): Message[] {
   const whole = parseMessages(text);
   return whole.length > 0 ? whole : text.split('\n').flatMap(parseMessages);
 }
