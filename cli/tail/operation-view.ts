@@ -1,153 +1,159 @@
 /**
- * Owns what is made of lines as they come: one line when a call is known, one when its result comes, and one for what was refused or missed.
- * Invariants: every word from the recording is made printable; what is held is bounded: of running exchanges who asked, in which session.
+ * Owns what is made of lines as they come: one thing to show when a call is known, one when its result comes, one for what was refused or missed.
+ * Invariants: every word from the recording is made printable; JSON is the published rows of row-json.ts, and rows `started` that have no end yet;
+ * what is held is bounded: running exchanges and calls, without bodies.
  */
-import type { Call, Line, Principal, Session } from '@mcp-recorder/recording/format/line';
-import type { Place } from '@mcp-recorder/recording/index/row';
+import type { Call, Line, Principal, ResultLine, Session } from '@mcp-recorder/recording/format/line';
+import type { Place, Row, RowHead } from '@mcp-recorder/recording/index/row';
 import { describeOutcome, describePrincipal, describeTarget } from '../exchange-text.ts';
 import { printableLine } from '../printable.ts';
+import { gapJson, rowJson } from '../row-json.ts';
 import { formatDuration } from '../table.ts';
-import { type Facts, factsOfCall, factsOfResult, type TailFilter } from './tail-filter.ts';
+import type { TailFilter } from './tail-filter.ts';
 
 /** One line of output. */
 export interface Shown {
   text: string;
-  /** The published shape (docs/cli.md). */
   json: object;
   session: string | null;
   exchange: string | null;
 }
 
 export interface OperationView {
-  /** What is shown of a line. @param only false: the line counts, and nothing is shown of it */
+  /** What is shown of a line. @param shows false: the line counts, and nothing is shown of it */
   take(place: Place, line: Line, shows: boolean): Shown[];
 }
 
 interface Asked {
   principal: Principal;
   session: Session | null;
+  http: RowHead['http'];
 }
 
-/** Running exchanges that are known; of more the oldest is forgotten, and its later calls have no user. */
+/** A call, and where it came. */
+interface Begun {
+  call: Call;
+  seq: number;
+  time: string;
+  http: RowHead['http'];
+}
+
+/** Of more the oldest is forgotten: later calls of its exchange have no user, its result has no call. */
 const MAX_RUNNING = 20_000;
 
 export function createOperationView(filter: TailFilter): OperationView {
-  const running = new Map<string, Asked>();
+  const exchanges = new Map<string, Asked>();
+  const calls = new Map<string, Begun>();
 
-  function note(line: Line): void {
-    if (!('exchange' in line) || line.exchange === null) return;
-    if (line.type === 'end') return void running.delete(line.exchange);
+  /** What is known of the exchange of a line, this line included. */
+  function askedOf(line: Line): Asked | null {
+    if (!('exchange' in line) || line.exchange === null) return null;
     if (line.type === 'request') {
-      running.set(line.exchange, { principal: line.principal, session: line.session ?? null });
-      const [oldest] = running.keys();
-      if (running.size > MAX_RUNNING && oldest !== undefined) running.delete(oldest);
-      return;
+      const { method, target, client_address } = line.http;
+      const http = { method, target, status: null, client_address };
+      keep(exchanges, line.exchange, { principal: line.principal, session: line.session ?? null, http });
     }
-    const asked = running.get(line.exchange);
+    const asked = exchanges.get(line.exchange) ?? null;
     // Of an answer that opens the session, it is known only now.
-    if (asked !== undefined && line.session?.how === 'mcp-session-id') asked.session = line.session;
+    if (asked !== null && 'session' in line && line.session?.how === 'mcp-session-id')
+      asked.session = line.session;
+    if (line.type === 'end') exchanges.delete(line.exchange);
+    return asked;
+  }
+
+  function takeCall(head: RowHead, call: Call): Shown[] {
+    const { seq, time, http } = head;
+    const isNotification = call.kind === 'notification';
+    const row: Row = isNotification
+      ? { ...head, kind: 'notification', call, result: null, outcome: null }
+      : { ...head, kind: 'request', call, result: null, outcome: 'unknown' };
+    if (!isNotification) keep(calls, call.operation, { call, seq, time, http });
+    if (!filter.wants({ ...row, outcome: null })) return [];
+    const json = isNotification ? rowJson(row) : { ...rowJson(row), type: 'started', outcome: null };
+    return [{ text: textOf(row, '>', time, detailOf(call)), json, ...namesOf(row) }];
+  }
+
+  function takeResult(head: RowHead, result: ResultLine): Shown[] {
+    const begun = result.operation === null ? undefined : calls.get(result.operation);
+    if (result.operation !== null) calls.delete(result.operation);
+    const { seq, time, http = null } = begun ?? head;
+    const { principal, cause, outcome, call_exchange: exchange } = result;
+    const session = result.session ?? head.session;
+    const call = begun?.call ?? null;
+    const known = { ...head, seq, time, http, principal, cause, session, exchange };
+    const row: Row = { ...known, kind: 'request', call, result, outcome };
+    if (!filter.wants(row)) return [];
+    const detail = `${describeOutcome(result)}, ${formatDuration(result.duration_us)}`;
+    return [{ text: textOf(row, '<', result.time, detail), json: rowJson(row), ...namesOf(row) }];
   }
 
   return {
     take(place, line, shows) {
-      const asked =
-        'exchange' in line && line.exchange !== null ? (running.get(line.exchange) ?? null) : null;
-      note(line);
-      if (!shows || !filter.wantsPlace(place)) return [];
-      switch (line.type) {
-        case 'result': {
-          const facts = factsOfResult(line);
-          if (!filter.wants(facts)) return [];
-          const what = `${describeOutcome(line)}, ${formatDuration(line.duration_us)}`;
-          return [shownOf(place, line, facts, 'ended', what, line.call_exchange, line)];
-        }
-        case 'denied': {
-          const { reason, principal, count, source } = line.denied;
-          const facts: Facts = { principal, session: null, method: null, target: null, outcome: 'denied' };
-          if (!filter.wants(facts)) return [];
-          const times = count === 1 ? '' : ` x${count}`;
-          return [
-            shownOf(place, line, facts, 'denied', `denied (${reason})${times} from ${source}`, null, null),
-          ];
-        }
-        case 'gap': {
-          const { cause, exchanges, exact } = line.gap;
-          const text = `${textOf(line.time, '!', place)}  not recorded: ${exact ? '' : 'at least '}${exchanges} exchanges (${cause})`;
-          const json = { v: 1, event: 'gap', ...headOf(place, line), gap: line.gap };
-          return [{ text: printableLine(text), json, session: null, exchange: null }];
-        }
-        case 'request':
-        case 'response':
-        case 'event':
-        case 'chunk': {
-          const from =
-            asked ?? (line.type === 'request' ? { principal: line.principal, session: null } : null);
-          const session = line.session ?? from?.session ?? null;
-          return (line.calls ?? []).flatMap((call) => {
-            const facts = factsOfCall(call, from?.principal ?? null, session);
-            return filter.wants(facts)
-              ? [shownOf(place, line, facts, 'started', kindOf(call), line.exchange, call)]
-              : [];
-          });
-        }
-        default:
-          return [];
+      const asked = askedOf(line);
+      const { stream, seq, time } = line;
+      const head: RowHead = {
+        place,
+        stream,
+        seq,
+        time,
+        exchange: 'exchange' in line ? line.exchange : null,
+        principal: asked?.principal ?? null,
+        session: ('session' in line ? line.session : null) ?? asked?.session ?? null,
+        cause: null,
+        http: asked?.http ?? null,
+      };
+      if (!filter.wantsPlace(place)) return [];
+      let shown: Shown[] = [];
+      if (line.type === 'result') shown = takeResult(head, line);
+      else if ('calls' in line) shown = (line.calls ?? []).flatMap((call) => takeCall(head, call));
+      else if (line.type === 'denied') {
+        const { denied } = line;
+        const known = { ...head, principal: denied.principal, cause: denied.reason };
+        const row: Row = { ...known, kind: 'denied', call: null, result: null, outcome: 'denied', denied };
+        const times = denied.count === 1 ? '' : `${denied.count} times `;
+        const text = textOf(row, 'x', time, `denied ${times}(${denied.reason}) from ${denied.source}`);
+        if (filter.wants(row)) shown = [{ text, json: rowJson(row), session: null, exchange: null }];
+      } else if (line.type === 'gap') {
+        const { gap } = line;
+        const many = `${gap.exact ? '' : 'at least '}${gap.exchanges} not recorded (${gap.cause})`;
+        const text = printableLine(`${whenOf(time)} ! ${place.server}  ${many}`);
+        shown = [{ text, json: gapJson({ place, stream, seq, time, gap }), session: null, exchange: null }];
       }
+      return shows ? shown : [];
     },
   };
 }
 
-function kindOf({ kind, sender, decision }: Call): string {
-  const by = decision.action === 'allow' ? '' : ` ${decision.action} by ${decision.rule}`;
-  const from = sender === 'server' ? ' from the server' : '';
-  return `${kind === 'notification' ? 'notification' : ''}${from}${by}`.trim();
+function keep<T>(map: Map<string, T>, key: string, value: T): void {
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > MAX_RUNNING && oldest !== undefined) map.delete(oldest);
 }
 
-const MARKS = { started: '>', ended: '<', denied: 'x' } as const;
-
-function shownOf(
-  place: Place,
-  line: Line,
-  facts: Facts,
-  event: keyof typeof MARKS,
-  detail: string,
-  exchange: string | null,
-  of: Call | Extract<Line, { type: 'result' }> | null,
-): Shown {
-  const { principal, session, method, target, outcome } = facts;
-  const who = principal === null ? 'unknown' : describePrincipal(principal);
-  const what = event === 'denied' ? '' : `  ${describeTarget(method, target)}`;
-  const at = session === null ? '' : `  [${session.id.slice(0, 10)}]`;
-  const text = `${textOf(line.time, MARKS[event], place)}  ${who}${what}${detail === '' ? '' : `  ${detail}`}${at}`;
-  const isResult = of !== null && 'outcome' in of;
-  const json = {
-    v: 1,
-    event,
-    ...headOf(place, line),
-    operation: of?.operation ?? null,
-    exchange,
-    principal,
-    session,
-    kind: event === 'denied' ? 'denied' : of !== null && 'kind' in of ? of.kind : 'request',
-    sender: of?.sender ?? null,
-    rpc_id: of?.rpc_id ?? null,
-    method,
-    target,
-    decision: of !== null && 'decision' in of ? of.decision : null,
-    outcome,
-    cause: isResult ? of.cause : null,
-    error_code: isResult ? of.error_code : null,
-    duration_us: isResult ? of.duration_us : null,
-    denied: line.type === 'denied' ? line.denied : null,
-  };
-  return { text: printableLine(text), json, session: session?.id ?? null, exchange };
+function namesOf({ session, exchange }: Row): { session: string | null; exchange: string | null } {
+  return { session: session?.id ?? null, exchange };
 }
 
-function headOf({ cluster, namespace, server }: Place, { stream, seq, time }: Line): object {
-  return { stream, seq, cluster, namespace, server, time };
+/** What of a call is not usual. */
+function detailOf({ kind, sender, decision }: Call): string {
+  const words = [kind === 'notification' ? kind : '', sender === 'server' ? 'from the server' : ''];
+  if (decision.action !== 'allow') words.push(`${decision.action} by ${decision.rule}`);
+  return words.filter(Boolean).join(' ');
 }
 
-/** `08:40:03.000 >  github`. */
-function textOf(time: string, mark: string, { server }: Place): string {
-  return `${time.slice(0, 10)} ${time.slice(11, 23)} ${mark} ${server}`;
+/** `2026-11-21 08:40:03.000 > github  ada (oidc)  tools/call echo  ...  [h:5d41402a]`. */
+function textOf(row: Row, mark: string, time: string, detail: string): string {
+  const { place, principal, session, call, result } = row;
+  const words = [`${whenOf(time)} ${mark} ${place.server}`];
+  words.push(principal === null ? 'unknown' : describePrincipal(principal));
+  if (row.kind !== 'denied')
+    words.push(
+      describeTarget(call?.method ?? result?.method ?? null, call?.target ?? result?.target ?? null),
+    );
+  words.push(detail, session === null ? '' : `[${session.id.slice(0, 10)}]`);
+  return printableLine(words.filter(Boolean).join('  '));
+}
+
+function whenOf(time: string): string {
+  return `${time.slice(0, 10)} ${time.slice(11, 23)}`;
 }

@@ -75,13 +75,21 @@ describe('mcp-recorder tail', () => {
     const [started, ended] = tail.lines().map((line) => JSON.parse(line));
     expect(started).toMatchObject({
       v: 1,
-      event: 'started',
+      type: 'started',
+      kind: 'request',
       server: 'echo',
       method: 'tools/call',
       target: 'echo',
       outcome: null,
     });
-    expect(ended).toMatchObject({ v: 1, event: 'ended', operation: started.operation, outcome: 'ok' });
+    expect(ended).toMatchObject({
+      v: 1,
+      type: 'row',
+      seq: started.seq,
+      result_exchange: started.exchange,
+      operation: started.operation,
+      outcome: 'ok',
+    });
     expect(started.seq).toBeGreaterThanOrEqual(5);
     expect(await tail.end()).toBe(0);
   });
