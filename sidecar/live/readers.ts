@@ -28,7 +28,7 @@ const PIECE_BYTES = 1024 * 1024;
 const DRAIN_MS = 10_000;
 const BEAT_MS = 5_000;
 /** Who does not take the rest of an answer in this time is cut off (ms). */
-const FAREWELL_MS = 2_000;
+const FAREWELL_MS = { too_slow: 10_000, failed: 10_000, shutdown: 1_000 } as const;
 const ATTEMPTS = 4;
 const LF = 0x0a;
 
@@ -49,6 +49,8 @@ interface Reader {
 export function createLiveReaders(parts: LiveParts): LiveReaders {
   const { tap, files, directory, stream, place, synced } = parts;
   const readers = new Set<Reader>();
+  /** Those who were told that it ends, and may take what was written. */
+  let leaving = 0;
   let beating: NodeJS.Timeout | undefined;
   /** One at a time reads files: each takes the memory of a segment. */
   let catching: Promise<void> = Promise.resolve();
@@ -62,8 +64,12 @@ export function createLiveReaders(parts: LiveParts): LiveReaders {
     if (reader.ended) return;
     reader.ended = true;
     const { response } = reader;
-    const timer = setTimeout(() => response.destroy(), FAREWELL_MS).unref();
-    response.once('close', () => clearTimeout(timer));
+    leaving += 1;
+    const timer = setTimeout(() => response.destroy(), FAREWELL_MS[reason]).unref();
+    response.once('close', () => {
+      leaving -= 1;
+      clearTimeout(timer);
+    });
     response.end(`${JSON.stringify({ live: 'end', reason })}\n`);
     leave(reader);
   }
@@ -165,7 +171,7 @@ export function createLiveReaders(parts: LiveParts): LiveReaders {
 
   return {
     add(request, response) {
-      if (readers.size >= MAX_READERS) {
+      if (readers.size + leaving >= MAX_READERS) {
         response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '10' });
         response.end(`${JSON.stringify({ error: `There are ${MAX_READERS} readers already.` })}\n`);
         return;
@@ -196,7 +202,7 @@ export function createLiveReaders(parts: LiveParts): LiveReaders {
     },
     async close() {
       // Who is given what the files hold gets what came meanwhile too, if that does not take long.
-      await Promise.race([catching, pause(FAREWELL_MS, undefined, { ref: false })]);
+      await Promise.race([catching, pause(FAREWELL_MS.shutdown, undefined, { ref: false })]);
       const closed = [...readers].map(
         ({ response }) => new Promise<void>((resolve) => void response.once('close', () => resolve())),
       );
