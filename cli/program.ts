@@ -4,11 +4,13 @@
 import { Command } from 'commander';
 import { bucketPolicyCommand } from './bucket-policy.ts';
 import packageFile from './package.json' with { type: 'json' };
+import { exportCommand } from './export/export-command.ts';
 import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
 import { searchCommand } from './search/search-command.ts';
 import { sessionsCommand } from './sessions.ts';
 import { showCommand } from './show/show.ts';
+import { tailCommand } from './tail/tail-command.ts';
 import { verifyCommand } from './verify.ts';
 import { verifyProofCommand } from './verify-proof.ts';
 
@@ -23,8 +25,10 @@ export function createProgram(): Command {
     sessionsCommand(),
     searchCommand(),
     showCommand(),
+    tailCommand(),
     verifyCommand(),
     verifyProofCommand(),
+    exportCommand(),
     policyCommand(),
     bucketPolicyCommand(),
   ]) {

@@ -7,6 +7,7 @@ import { isUlid, ulidTimeMs } from '@mcp-recorder/recording/format/ulid';
 import {
   type Bundle,
   BundleError,
+  type BundleReport,
   createBundle,
   type DecodedSegment,
   verifyBundle,
@@ -40,8 +41,8 @@ export async function writeProof(
   const found = await readExchange(store, exchange, { onUnreadable });
   if (found === null)
     throw new CommandFailure(`No exchange ${printableLine(exchange)} in ${store.location}.`);
-  const bundle = await bundleOf(store, found);
-  const { ok, findings, statements } = verifyBundle(bundle);
+  const { bundle, report } = await proveExchange(store, found);
+  const { ok, findings, statements } = report;
   if (!ok) return { ok, statements: findings.map(({ code, message }) => `FOUND ${code}: ${message}`) };
   await fs.writeFile(file, `${JSON.stringify(bundle)}\n`).catch((error: unknown) => {
     throw new CommandFailure(
@@ -49,6 +50,15 @@ export async function writeProof(
     );
   });
   return { ok, statements };
+}
+
+/** The proof of an exchange, and what it proves. @throws CommandFailure when none can be made */
+export async function proveExchange(
+  store: ObjectStore,
+  found: ReadExchange,
+): Promise<{ bundle: Bundle; report: BundleReport }> {
+  const bundle = await bundleOf(store, found);
+  return { bundle, report: verifyBundle(bundle) };
 }
 
 async function bundleOf(store: ObjectStore, found: ReadExchange): Promise<Bundle> {

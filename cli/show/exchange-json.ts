@@ -18,6 +18,7 @@ export function exchangeJson(view: ExchangeView): object {
     protocol,
     client_info: client,
     http,
+    headers: view.headers,
     answered_by: view.answeredBy,
     ended,
     complete,

@@ -16,7 +16,6 @@ import {
   readThese,
   type StoredSegment,
 } from '../read/store-reader.ts';
-import { createNewerFormats } from '../read/newer-formats.ts';
 import { secondOf, secondsOf, type TimeRange } from '../read/time-range.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import type { Filter } from './filter.ts';
@@ -49,7 +48,6 @@ const LATEST_RESULT_MS = 600_000;
 export function createFill({ store, table, onUnreadable, onProgress, signal }: FillParts): Fill {
   const listing = signal === undefined ? {} : { signal };
   const reading = { onUnreadable, ...listing };
-  const newerFormats = createNewerFormats(store, onUnreadable);
 
   function tellLines(key: string, problems: readonly LineProblem[]): void {
     for (const { index, why } of problems) {
@@ -95,7 +93,6 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
   }
 
   async function fill(filter: Filter, enough: ((unreadBeforeMs: number) => boolean) | null): Promise<void> {
-    await newerFormats.tell(signal);
     const wantsText = filter.text !== null;
     const isWanted = placeFilter(filter);
     const options = { ...secondsOf(withResults(filter.between)), ...listing };

@@ -11,6 +11,7 @@ import type {
   Hidden,
   Masked,
   Principal,
+  RecordedHeader,
   ResultLine,
   Sender,
   Session,
@@ -61,6 +62,8 @@ export interface ExchangeView {
     client_address: string | null;
     status: number | null;
   };
+  /** Of the request, and of its newest response; a value that is null was not recorded. */
+  headers: { request: RecordedHeader[]; response: RecordedHeader[] };
   /** `recorder`: it refused. */
   answeredBy: 'server' | 'recorder' | null;
   ended: EndLine['ended'] | null;
@@ -98,6 +101,7 @@ export function viewOf(read: ReadExchange): ExchangeView {
       client_address: request?.http.client_address ?? null,
       status: ended?.status ?? response?.http.status ?? null,
     },
+    headers: { request: request?.http.headers ?? [], response: response?.http.headers ?? [] },
     answeredBy: response?.answered_by ?? null,
     ended,
     complete,
