@@ -29,6 +29,15 @@ export interface KnownSegment {
   problems: number;
 }
 
+/** What was read of a segment. */
+export interface ReadFacts {
+  segment: ListedSegment;
+  checksum: number;
+  facts: SegmentFacts;
+  /** The facts hold texts. */
+  hasText: boolean;
+}
+
 /** A line of a segment that could not be read. */
 export interface LineProblem {
   index: number;
@@ -41,8 +50,8 @@ export interface SegmentTable {
   find(place: SegmentKey): KnownSegment | null;
   /** `stream/number` and id of each segment whose first line is of these seconds. */
   between(fromSecond: string, toSecond: string): Map<string, { id: number; second: string }>;
-  /** Replaces what is known of the segment. @param hasText the facts hold texts */
-  put(segment: ListedSegment, checksum: number, facts: SegmentFacts, hasText: boolean): void;
+  /** Replaces what is known of these segments, of all or of none. */
+  put(segments: readonly ReadFacts[]): void;
   remove(id: number): void;
   /** Lines of the segment that could not be read. */
   problems(id: number): LineProblem[];
@@ -149,7 +158,7 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
     }
   }
 
-  function add(listed: ListedSegment, checksum: number, facts: SegmentFacts, hasText: boolean): void {
+  function add({ segment: listed, checksum, facts, hasText }: ReadFacts): void {
     const { cluster, namespace, server, stream: name, second, segment: number } = listed.place;
     const at = place(cluster, namespace, server);
     insertStream.run(name, at);
@@ -286,11 +295,13 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
       }
       return found;
     },
-    put(listed, checksum, facts, hasText) {
+    put(segments) {
       whole(() => {
-        const known = table.find(listed.place);
-        if (known !== null) removeRows(known.id);
-        add(listed, checksum, facts, hasText);
+        for (const read of segments) {
+          const known = table.find(read.segment.place);
+          if (known !== null) removeRows(known.id);
+          add(read);
+        }
       });
     },
     remove(id) {
