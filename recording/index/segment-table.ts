@@ -99,9 +99,9 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
   const insertSegment = prepareWrite(
     'INSERT INTO segments (stream, number, key, second, size, version, checksum, text, problems) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
   );
-  const insertPart = prepareWrite(`INSERT INTO parts VALUES (${marks(13)})`);
+  const insertPart = prepareWrite(`INSERT INTO parts VALUES (${marks(14)})`);
   const insertCall = prepareWrite(`INSERT INTO calls VALUES (${marks(17)})`);
-  const insertResult = prepareWrite(`INSERT INTO results VALUES (${marks(19)})`);
+  const insertResult = prepareWrite(`INSERT INTO results VALUES (${marks(20)})`);
   const insertDenial = prepareWrite(`INSERT INTO denials VALUES (${marks(6)})`);
   const insertGap = prepareWrite(`INSERT INTO gaps VALUES (${marks(5)})`);
   const insertBody = prepareWrite('INSERT INTO bodies (segment, exchange) VALUES (?, ?)');
@@ -177,6 +177,12 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
     const segment = Number(lastInsertRowid);
     const exchangeOf = exchangeIds(stream);
     const callers = new Map<string, number>();
+    const asking = new Set<string>();
+    const called = new Set<string>();
+    for (const { exchange, call } of facts.calls) {
+      if (call.sender === 'client') asking.add(exchange);
+      called.add(call.operation);
+    }
     for (const [exchange, { request, session: best, status }] of facts.parts) {
       const { id, isNew } = exchangeOf(exchange);
       const http = request?.line.http;
@@ -195,6 +201,7 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
         best?.seq ?? null,
         status?.status ?? null,
         status?.seq ?? null,
+        asking.has(exchange) ? 1 : 0,
       );
       if (principal === null) continue;
       callers.set(exchange, principal);
@@ -247,6 +254,7 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
         line.error_code,
         line.duration_us,
         line.cut === undefined ? null : 1,
+        line.operation !== null && called.has(line.operation) ? 1 : 0,
       );
     }
     for (const { timeUs, seq, denied } of facts.denials) {
