@@ -31,6 +31,8 @@ export interface OpenedReader {
 
 /** Told one by one; of more only the number is told. */
 const MOST_TOLD = 20;
+/** Told apart; of more each time counts. */
+const MOST_KNOWN = 10_000;
 
 export function addIndexOption(command: Command): Command {
   return command.option('--no-index', 'keep nothing of what is read for the next time');
@@ -47,8 +49,12 @@ export async function withReader<T>(
   const progress = createProgress();
   const startedMs = performance.now();
   let unreadable = 0;
+  const known = new Set<string>();
   const options: Omit<ReaderOptions, 'indexFile'> = {
     onUnreadable(problem) {
+      // The same is met again where something is read once more.
+      if (known.has(problem.message)) return;
+      if (known.size < MOST_KNOWN) known.add(problem.message);
       unreadable += 1;
       if (unreadable > MOST_TOLD) return;
       progress.done();

@@ -8,8 +8,10 @@ import { exportCommand } from './export/export-command.ts';
 import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
 import { searchCommand } from './search/search-command.ts';
+import { replayCommand } from './replay/replay-command.ts';
 import { sessionsCommand } from './sessions.ts';
 import { showCommand } from './show/show.ts';
+import { tailCommand } from './tail/tail-command.ts';
 import { verifyCommand } from './verify.ts';
 import { verifyProofCommand } from './verify-proof.ts';
 
@@ -24,8 +26,10 @@ export function createProgram(): Command {
     sessionsCommand(),
     searchCommand(),
     showCommand(),
+    tailCommand(),
     verifyCommand(),
     verifyProofCommand(),
+    replayCommand(),
     exportCommand(),
     policyCommand(),
     bucketPolicyCommand(),

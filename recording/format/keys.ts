@@ -8,6 +8,15 @@ import { isUlid } from './ulid.ts';
 
 export const SEGMENTS_PREFIX = 'v1/segments/';
 
+/** The version of this format, as keys begin with it. */
+export const FORMAT_VERSION = 1;
+
+/** The version of the format that a key is of; null: of none. */
+export function formatVersionOf(key: string): number | null {
+  const version = /^v([1-9]\d{0,3})\//.exec(key)?.[1];
+  return version === undefined ? null : Number(version);
+}
+
 const NAME = /^[a-z0-9.-]{1,63}$/;
 const MAX_SEGMENT = 999_999_999_999;
 

@@ -3,6 +3,7 @@
  * Invariant: a line that is none of version 1 is told apart from one of a newer version, and neither is taken for something else.
  */
 import type { Line } from '../format/line.ts';
+import { whyNewer } from '../format/newer-version.ts';
 import { isTime } from '../format/time.ts';
 
 export type ReadLine = { ok: true; line: Line } | { ok: false; why: string };
@@ -56,12 +57,8 @@ export function readLine(bytes: Buffer): ReadLine {
   }
   if (!isObject(columns)) return { ok: false, why: 'is no line of version 1' };
   const { v, type, seq, time } = columns;
-  if (typeof v === 'number' && v > 1) {
-    return {
-      ok: false,
-      why: `was written by a newer version of mcp-recorder (format ${v}; this one reads format 1)`,
-    };
-  }
+  const newer = whyNewer(columns);
+  if (newer !== null) return { ok: false, why: newer };
   const check = isText(type) && Object.hasOwn(CHECKS, type) ? CHECKS[type as Line['type']] : null;
   if (v !== 1 || !isCount(seq) || !isTime(time) || check === null || !check(columns)) {
     return { ok: false, why: 'is no line of version 1' };

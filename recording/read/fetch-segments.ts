@@ -20,6 +20,8 @@ export type FetchedSegment = { kind: 'decoded'; decoded: Buffer } | NotFetched;
 type NotFetched =
   /** The end of a sentence that begins with the object. */
   | { kind: 'damaged'; why: string }
+  /** These credentials may list it and not read it. */
+  | { kind: 'denied'; error: StoreError }
   /** Removed since it was listed. */
   | { kind: 'gone' };
 
@@ -68,6 +70,8 @@ async function getIfThere(
     if (!(error instanceof StoreError)) throw error;
     // Retention may remove an object between the listing and the reading.
     if (error.code === 'not_found') return { kind: 'gone' };
+    // Rights may end at a prefix: what is beside it may be read.
+    if (error.code === 'denied') return { kind: 'denied', error };
     // It is this one that can't be asked for: the others may be read.
     if (error.code === 'invalid') {
       return { kind: 'damaged', why: `the store does not give it (${error.message})` };

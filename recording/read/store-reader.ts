@@ -6,6 +6,7 @@
 import { parseSegmentKey, SEGMENTS_PREFIX, type SegmentKey } from '../format/keys.ts';
 import type { Line } from '../format/line.ts';
 import { lineSchema } from '../format/line-schema.ts';
+import { whyNewer } from '../format/newer-version.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { fetchSegments } from './fetch-segments.ts';
 import { createKeptLister, type KeptObject } from './kept-objects.ts';
@@ -122,10 +123,20 @@ export async function* readThese(
   { onUnreadable, signal }: Pick<ReadOptions, 'onUnreadable' | 'signal'>,
 ): AsyncIterable<ReadSegment> {
   let latest = '';
+  /** Where something may not be read: told once, as there is nothing that anyone can do about each object alone. */
+  const denied = new Set<string>();
   for await (const { item: segment, fetched } of fetchSegments(store, segments, signal)) {
     const { key, place } = segment;
     const identity = `${place.stream}/${place.segment}`;
     if (identity === latest || fetched.kind === 'gone') continue;
+    if (fetched.kind === 'denied') {
+      const partition = key.slice(0, key.lastIndexOf('date='));
+      if (denied.has(partition)) continue;
+      denied.add(partition);
+      const message = `These credentials may not read what is in ${partition}: it is left out.`;
+      onUnreadable({ key, line: null, message });
+      continue;
+    }
     if (fetched.kind === 'damaged') {
       onUnreadable({ key, line: null, message: `The object ${key} is damaged: ${fetched.why}.` });
       continue;
@@ -149,6 +160,7 @@ function* linesOf(
 ): Iterable<RecordedLine> {
   let next = containing === undefined ? 0 : decoded.indexOf(containing);
   let index = 0;
+  let told: string | null = null;
   for (let start = 0; start < decoded.length; index += 1) {
     const feed = decoded.indexOf(LF, start);
     const bytes = decoded.subarray(start, feed < 0 ? decoded.length : feed);
@@ -159,20 +171,27 @@ function* linesOf(
       next = decoded.indexOf(containing, start);
     }
     const line = parseLine(bytes);
-    if (line === null) {
-      onUnreadable({ key, line: index, message: `Line ${index} of ${key} is no line of version 1.` });
-    } else {
+    if (typeof line !== 'string') {
       yield { line, bytes, index };
+      continue;
     }
+    // All lines of an object are of one version: one of them says it.
+    if (line === told) continue;
+    if (line !== NO_LINE) told = line;
+    onUnreadable({ key, line: index, message: `Line ${index} of ${key} ${line}.` });
   }
 }
 
-/** The line in these bytes, or null when they hold none of version 1. Columns that this version does not know are dropped. */
-function parseLine(bytes: Buffer): Line | null {
+const NO_LINE = 'is no line of version 1';
+
+/** The line in these bytes, or why there is none. Columns that this version does not know are dropped. */
+function parseLine(bytes: Buffer): Line | string {
+  let columns: unknown;
   try {
-    const parsed = lineSchema.safeParse(JSON.parse(bytes.toString('utf8')));
-    return parsed.success ? parsed.data : null;
+    columns = JSON.parse(bytes.toString('utf8'));
   } catch {
-    return null;
+    return NO_LINE;
   }
+  const parsed = lineSchema.safeParse(columns);
+  return parsed.success ? parsed.data : (whyNewer(columns) ?? NO_LINE);
 }

@@ -86,6 +86,8 @@ export async function verifyStore(
     const fetching = fetchSegments(store, readable(wanted, foreignToo), signal);
     for await (const { item, fetched } of fetching) {
       await addChanges(item, item.place);
+      // What may not be read can't be judged, and nothing but all of it proves anything.
+      if (fetched.kind === 'denied') throw fetched.error;
       if (fetched.kind === 'damaged') streams.addDamaged(item.place, fetched.why);
       if (fetched.kind === 'decoded') streams.add(verifySegment(fetched.decoded, item.place));
       // `gone`: removed since it was listed. Its stream will miss it, as if it had never been listed.
