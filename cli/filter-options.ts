@@ -39,8 +39,8 @@ const OUTCOMES: Record<Outcome, true> = {
 export const FILTER_HELP =
   'All options must hold; those that name something may be given again, for any of several, and * in a name stands for any characters.';
 
-/** Adds the options. Each that names something may be repeated, for any of them. */
-export function addFilterOptions(command: Command): Command {
+/** Adds the options that name something. Each may be repeated, for any of them. */
+export function addNameOptions(command: Command): Command {
   const several = (flags: string, text: string): void => {
     command.option(flags, text, (value: string, before: string[] = []) => [...before, value]);
   };
@@ -52,8 +52,12 @@ export function addFilterOptions(command: Command): Command {
   several('--namespace <name>', 'only in this namespace');
   several('--session <id>', 'only in this session: its id, or how that begins');
   several('--outcome <outcome>', `only what came to this: ${Object.keys(OUTCOMES).join(', ')}`);
-  addTimeOptions(command, 'only what is of this time');
-  return command
+  return command;
+}
+
+/** Adds the options of a search. */
+export function addFilterOptions(command: Command): Command {
+  return addTimeOptions(addNameOptions(command), 'only what is of this time')
     .option(
       '--text <words>',
       'only with all these words in one body; "several words" in quotes in this order, word* for how one begins',

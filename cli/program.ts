@@ -10,6 +10,7 @@ import { recordCommand } from './record.ts';
 import { searchCommand } from './search/search-command.ts';
 import { sessionsCommand } from './sessions.ts';
 import { showCommand } from './show/show.ts';
+import { tailCommand } from './tail/tail-command.ts';
 import { verifyCommand } from './verify.ts';
 import { verifyProofCommand } from './verify-proof.ts';
 
@@ -24,6 +25,7 @@ export function createProgram(): Command {
     sessionsCommand(),
     searchCommand(),
     showCommand(),
+    tailCommand(),
     verifyCommand(),
     verifyProofCommand(),
     exportCommand(),

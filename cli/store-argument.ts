@@ -52,6 +52,8 @@ export interface StoreOptions {
   asked: Asked;
   /** The caller itself says so when nothing is there. */
   mayBeEmpty?: boolean;
+  /** Nothing need be recorded yet. */
+  mayBegin?: boolean;
 }
 
 /**
@@ -62,11 +64,11 @@ export async function withStore<T>(
   argument: string,
   flags: ReadingFlags,
   use: (store: ObjectStore, reading: Reading) => Promise<T>,
-  { asked, mayBeEmpty = false }: StoreOptions,
+  { asked, mayBeEmpty = false, mayBegin = false }: StoreOptions,
 ): Promise<T> {
   const { audit, ...s3Flags } = flags;
   try {
-    const store = await openStore(argument, s3Flags, mayBeEmpty);
+    const store = await openStore(argument, s3Flags, { mayBeEmpty, mayBegin });
     const newer = await findNewerVersion(store);
     if (newer !== null) {
       const said = `${store.location} also holds what is recorded in format version ${newer}; it is not read: that takes a newer mcp-recorder.`;
@@ -99,14 +101,18 @@ async function openForLog(argument: string, flags: S3Flags): Promise<ObjectStore
   return createS3Store(readS3Options(location, flags));
 }
 
-async function openStore(argument: string, flags: S3Flags, mayBeEmpty: boolean): Promise<ObjectStore> {
+async function openStore(
+  argument: string,
+  flags: S3Flags,
+  { mayBeEmpty, mayBegin }: { mayBeEmpty: boolean; mayBegin: boolean },
+): Promise<ObjectStore> {
   const location = splitS3Location(argument);
   if (location !== null) {
     const options = readS3Options(location, flags);
     // The SDK is loaded only by those who need it: it takes as long to load as all the rest.
     const { createS3Store } = await import('@mcp-recorder/recording/store/s3-store');
     const store = createPatientStore(createS3Store(options));
-    if (!mayBeEmpty) await requireSegment(store);
+    if (!mayBeEmpty && !mayBegin) await requireSegment(store);
     return store;
   }
   const given = givenS3Flags(flags);
@@ -121,18 +127,20 @@ async function openStore(argument: string, flags: S3Flags, mayBeEmpty: boolean):
       `${scheme}:// is not known. Give a directory or ${LOCATION_EXPECTED}; most object stores speak S3, and --s3-endpoint names them.`,
     );
   }
-  return await openDirectory(path.resolve(argument));
+  return await openDirectory(path.resolve(argument), mayBegin);
 }
 
-async function openDirectory(root: string): Promise<ObjectStore> {
-  const segments = path.join(root, SEGMENTS_PREFIX);
+async function openDirectory(root: string, mayBegin: boolean): Promise<ObjectStore> {
+  // Where nothing is recorded yet there is the directory, if its name is right.
+  const segments = mayBegin ? root : path.join(root, SEGMENTS_PREFIX);
   try {
     await fs.access(segments);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw new CommandFailure(`Can't read ${segments}: ${code}.`);
-    await refuseNewerVersion(createDirectoryStore(root));
-    throw new CommandFailure(`No recording in ${root}: there is no ${SEGMENTS_PREFIX} in it.`);
+    if (!mayBegin) await refuseNewerVersion(createDirectoryStore(root));
+    const why = mayBegin ? 'there is no such directory' : `there is no ${SEGMENTS_PREFIX} in it`;
+    throw new CommandFailure(`No recording in ${root}: ${why}.`);
   }
   return createDirectoryStore(root);
 }

@@ -16,6 +16,7 @@ import { createGaps } from './gaps.ts';
 import { createGate, type GateState } from './gate.ts';
 import { ackPolicy, logGate, readiness } from './gate-meaning.ts';
 import { closePolicy, loadPolicy } from './load-policy.ts';
+import { createLive, type LiveParts, makeLiveToken } from './live/live.ts';
 import { createMetrics } from './metrics.ts';
 import type { ProxyContext } from './proxy/context.ts';
 import { encodeResult } from './proxy/exchange.ts';
@@ -199,6 +200,12 @@ async function join(
       reload: parts.reload?.() ?? null,
       policy: context.policy,
     });
+  const readersTokenFile = async (): Promise<string | null> => {
+    const given = configuration.status.live?.tokenFile ?? null;
+    if (given !== null || pod !== undefined || recording.watch === null) return given;
+    return await makeLiveToken(configuration.recording.spool.directory, parts.files ?? nodeSpoolFiles);
+  };
+  const tokenFile = await readersTokenFile().catch(abandonStart);
   const status = await createStatusServer({
     listen: configuration.status.listen,
     readiness: () => readiness(gate, context.draining),
@@ -207,6 +214,7 @@ async function join(
     ...(certificate === null
       ? {}
       : { tls: { ...certificate, operatorCa: () => inForce.configuration.status.tls?.operatorCa ?? '' } }),
+    ...(tokenFile === null ? {} : { live: createLive({ tokenFile, ...liveParts() }) }),
     ...(pod === undefined
       ? {}
       : { link: () => pod.link(describe()), drain: { path: pod.drainPath, run: drain.answer } }),
@@ -214,6 +222,20 @@ async function join(
     await listener.drain(AbortSignal.abort());
     return abandonStart(error);
   });
+
+  function liveParts(): Omit<LiveParts, 'tokenFile'> {
+    const { cluster, namespace, name: server } = configuration;
+    return {
+      tap: recording.tap,
+      files: parts.files ?? nodeSpoolFiles,
+      directory: configuration.recording.spool.directory,
+      stream,
+      place: { cluster, namespace, server },
+      synced: () => spool.status().watermarks.synced,
+      tls: tls !== undefined,
+    };
+  }
+
   const denialTimer = setInterval(() => {
     // While nothing can be written they are counted on: as lines they would take the room that is kept for ends.
     if (!gate.spoolWorks) return;

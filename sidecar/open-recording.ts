@@ -13,6 +13,7 @@ import type { Logger } from 'pino';
 import type { Configuration, Storage } from './config/schema.ts';
 import type { Denials } from './denials.ts';
 import { type Gate, type GateCause, spoolCause } from './gate.ts';
+import type { LiveTap } from './live/tap.ts';
 import type { Metrics } from './metrics.ts';
 import type { Report } from './report.ts';
 import type { HoldBounds } from './proxy/hold.ts';
@@ -47,6 +48,8 @@ export interface RecorderParts {
 
 export interface Recording {
   spool: Spool;
+  /** Where what comes to the disk can be seen. */
+  tap: LiveTap;
   sessionKey: Buffer;
   /** What is known of the way to the store; null when nothing is recorded. */
   watch: StoreWatch | null;
@@ -89,12 +92,13 @@ export async function openRecording(
   surroundings: Surroundings,
 ): Promise<Recording> {
   const { gate } = surroundings;
+  const tap: LiveTap = { reader: null };
   if (parts.spool !== undefined) {
     gate.observeStore({ troubleMs: 0, failing: false, lagMs: 0, unproven: false, cause: null });
     const uploads = () => ({ waiting: 0, inFlight: 0 });
     const { spool } = parts;
     const sessionKey = Buffer.alloc(32);
-    return { spool, sessionKey, watch: null, uploads, setMaxUploadLag() {}, close: async () => {} };
+    return { spool, tap, sessionKey, watch: null, uploads, setMaxUploadLag() {}, close: async () => {} };
   }
   const { stream, clock, metrics, denials, report } = surroundings;
   const files = parts.files ?? nodeSpoolFiles;
@@ -189,6 +193,7 @@ export async function openRecording(
       uploader.add(object);
     },
     onSync: (durationUs) => metrics.synced(durationUs / 1000),
+    tap,
     onProblem: (message) =>
       report.failed(
         message,
@@ -211,6 +216,7 @@ export async function openRecording(
   waited.abort();
   return {
     spool,
+    tap,
     sessionKey: session.key,
     watch,
     setMaxUploadLag(ms) {

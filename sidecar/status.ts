@@ -1,7 +1,8 @@
 /**
  * Owns the status port: what probes, monitoring and operators ask.
  * Invariants: it answers from memory, whatever state the spool, the store and the server are in; liveness depends on none of them. Over TLS,
- * where others than this machine reach it, only the operator is told more than whether the recorder lives, is ready, and what it counts.
+ * where others than this machine reach it, only the operator is told more than whether the recorder lives, is ready, and what it counts; what
+ * is recorded is only for who has the token of `live/live.ts`.
  */
 import { constants } from 'node:crypto';
 import type http from 'node:http';
@@ -11,6 +12,7 @@ import type { Registry } from 'prom-client';
 import { type MadeCertificate, operatorProblem } from './certificate.ts';
 import type { Address } from './config/address.ts';
 import { listenOn } from './listen.ts';
+import type { Live } from './live/live.ts';
 
 // An import would load more, and keep it (docs/adr/0006-memory-of-a-sidecar.md).
 const { createServer } = process.getBuiltinModule('node:http');
@@ -46,6 +48,8 @@ export interface StatusParts {
   };
   /** What the operator asks in a pod. */
   link?: () => Promise<object>;
+  /** Who may read the recording as it is made gets it here. */
+  live?: Live;
   /** Who knows the path may ask for the drain; answered when it is done. */
   drain?: { path: string; run(): Promise<object> };
 }
@@ -53,16 +57,19 @@ export interface StatusParts {
 /** Starts the status port. @throws the error of `listen`, such as EADDRINUSE */
 export async function createStatusServer(parts: StatusParts): Promise<StatusServer> {
   const limits = { requestTimeout: 10_000, headersTimeout: 5_000 };
+  const { tls, live } = parts;
   const handle: http.RequestListener = (request, response) => {
-    answer(request, parts).then(
-      (reply) => send(response, reply),
-      (error: unknown) => {
-        const why = error instanceof Error ? error.message : String(error);
-        send(response, json(500, { error: `The recorder could not describe itself: ${why}` }));
-      },
-    );
+    const failed = (error: unknown): void => {
+      const why = error instanceof Error ? error.message : String(error);
+      if (response.headersSent) response.destroy();
+      else send(response, json(500, { error: `The recorder could not describe itself: ${why}` }));
+    };
+    if (live !== undefined && request.method === 'GET' && pathOf(request) === '/live') {
+      live.answer(request, response).catch(failed);
+      return;
+    }
+    answer(request, parts).then((reply) => send(response, reply), failed);
   };
-  const { tls } = parts;
   const server =
     tls === undefined
       ? createServer(limits, handle)
@@ -70,11 +77,13 @@ export async function createStatusServer(parts: StatusParts): Promise<StatusServ
   const address = await listenOn(server, parts.listen);
   return {
     address,
-    close: () =>
-      new Promise((resolve) => {
+    async close() {
+      await live?.close();
+      await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
-      }),
+      });
+    },
   };
 }
 
@@ -95,8 +104,7 @@ async function answer(request: http.IncomingMessage, parts: StatusParts): Promis
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return json(405, { error: 'Only GET and HEAD are answered here.' });
   }
-  const path = request.url?.split('?')[0];
-  switch (path) {
+  switch (pathOf(request)) {
     case '/livez':
       return json(200, { alive: true });
     case '/readyz': {
@@ -113,8 +121,14 @@ async function answer(request: http.IncomingMessage, parts: StatusParts): Promis
     case parts.drain?.path:
       if (request.method === 'GET') return json(200, (await parts.drain?.run()) ?? {});
   }
-  const paths = ['/livez', '/readyz', '/metrics', '/status', ...(parts.link === undefined ? [] : ['/link'])];
+  const paths = ['/livez', '/readyz', '/metrics', '/status'];
+  if (parts.link !== undefined) paths.push('/link');
+  if (parts.live !== undefined) paths.push('/live');
   return json(404, { error: `This is the recorder's status port; it answers ${paths.join(', ')}.` });
+}
+
+function pathOf(request: http.IncomingMessage): string | undefined {
+  return request.url?.split('?')[0];
 }
 
 /** The answer to who is not the operator; null for the operator, and without TLS, where only this machine asks. */

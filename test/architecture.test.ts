@@ -178,7 +178,14 @@ describe('the import rules', () => {
     const deciding = ever
       .filter((file) => file.endsWith('.ts'))
       .filter((file) => readFileSync(path.join(ROOT, file), 'utf8').search(DYNAMIC_IMPORT) >= 0);
-    expect(deciding).toEqual(['sidecar/load-policy.ts']);
+    expect(deciding.sort()).toEqual(['sidecar/live/live.ts', 'sidecar/load-policy.ts']);
+  });
+
+  it('loads into the recorder of a pod what serves readers only when the first one has shown its token', () => {
+    const atStart = loadedBy('sidecar/pod.ts', 'at start');
+    expect(atStart).toContain('sidecar/live/live.ts');
+    expect(loadedBy('sidecar/pod.ts', 'ever')).toContain('sidecar/live/readers.ts');
+    expect(atStart.filter((file) => /live\/(?:readers|held-lines)\.ts$/.test(file))).toEqual([]);
   });
 
   it('loads what fetches keys only into a process that ends, and what verifies tokens only where tokens are looked at', () => {

@@ -44,8 +44,10 @@ export async function saveContents({ steps }: ExchangeView, directory: string): 
   const said: string[] = [];
   for (const { call, answer } of steps) {
     for (const [n, { mimeType, data }] of contentsOf(answer?.result).entries()) {
-      const ending = ENDINGS[mimeType] ?? 'bin';
-      const file = path.join(directory, `${call.operation}-${n + 1}.${ending}`);
+      const ending = Object.hasOwn(ENDINGS, mimeType) ? ENDINGS[mimeType] : 'bin';
+      // Also who can write into the store chooses no other place.
+      const name = call.operation.replaceAll(/[^\w.]/g, '_').replace(/^\.+/, '');
+      const file = path.join(directory, `${name}-${n + 1}.${ending}`);
       await fs.mkdir(directory, { recursive: true });
       try {
         await fs.writeFile(file, Buffer.from(data, 'base64'), { flag: 'wx' });

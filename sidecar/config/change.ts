@@ -39,6 +39,7 @@ export function changeOf(inForce: Configuration, wanted: Configuration, filesAre
   compare('status.listen', inForce.status.listen, wanted.status.listen);
   const changesTls = (inForce.status.tls === undefined) !== (wanted.status.tls === undefined);
   if (changesTls) restartNeeded.push('status.tls');
+  compare('status.live', inForce.status.live, wanted.status.live);
   compare('drain', inForce.drain, wanted.drain);
   compare('limits', inForce.limits, wanted.limits);
   const next: Configuration = {
@@ -58,7 +59,10 @@ export function changeOf(inForce: Configuration, wanted: Configuration, filesAre
       maxUploadLagMs,
       maxRequestBytes: hasRoom ? maxRequestBytes : inForce.recording.maxRequestBytes,
     },
-    status: changesTls ? inForce.status : { ...wanted.status, listen: inForce.status.listen },
+    status: {
+      ...inForce.status,
+      ...(changesTls || wanted.status.tls === undefined ? {} : { tls: wanted.status.tls }),
+    },
     log: wanted.log,
     digest: wanted.digest,
   };

@@ -87,7 +87,7 @@ function complete(
   const name = checked.name ?? nameOfHost(server.url.origin);
   const storage = storageOf(checked.storage, resolve);
   const { directory, sizeLimit, allowTmpfs } = recording.spool;
-  const { operatorCa } = checked.status;
+  const { operatorCa, live: readers } = checked.status;
   const spool =
     directory !== undefined
       ? resolve(directory, 'spool')
@@ -124,6 +124,7 @@ function complete(
     status: {
       listen: checked.status.listen ?? { host: '127.0.0.1', port: nextPort(listen.port) },
       ...(operatorCa === undefined ? {} : { tls: { operatorCa } }),
+      ...(readers === undefined ? {} : { live: { tokenFile: resolve(readers.tokenFile, null) } }),
     },
     drain: { timeoutMs: drain.timeout },
     limits: { memoryBytes: limits.memory },

@@ -58,7 +58,12 @@ export interface Configuration {
     spool: { directory: string; sizeLimitBytes: number; allowTmpfs: boolean };
   };
   /** `tls`: served over TLS, and what it says of the recorder only to clients whose certificate one of `operatorCa` (PEM) issued. */
-  status: { listen: Address; tls?: { operatorCa: string } };
+  status: {
+    listen: Address;
+    tls?: { operatorCa: string };
+    /** Who has the token in this file may read the recording as it is made. */
+    live?: { tokenFile: string };
+  };
   drain: { timeoutMs: number };
   /** Bytes of request bodies that no answer has come to yet, all exchanges together. */
   limits: { memoryBytes: number };
@@ -94,6 +99,7 @@ const address = z.string({ error: ADDRESS_EXPECTED }).transform((given, context)
 
 const name = z.string({ error: NAME_EXPECTED }).regex(NAME_PATTERN, { error: NAME_EXPECTED });
 
+const TOKEN_FILE_EXPECTED = 'the path of a file that holds a token';
 const URL_EXPECTED = 'the URL of an MCP server, for example http://127.0.0.1:3001/mcp';
 
 const upstream = z.string({ error: URL_EXPECTED }).transform((given, context) => {
@@ -191,6 +197,14 @@ export const configurationSchema = section({
       .refine(areAuthorities, { error: AUTHORITIES_EXPECTED })
       .optional()
       .describe('Certificate authorities of the operator that may ask for /status, PEM.'),
+    live: section({
+      tokenFile: z
+        .string({ error: TOKEN_FILE_EXPECTED })
+        .min(1, { error: TOKEN_FILE_EXPECTED })
+        .describe(
+          'Who has the token in this file may read the recording as it is made, at /live. It is read for each reader. Default: live-token in the spool of `record`; none in a pod.',
+        ),
+    }).optional(),
   })
     .refine(({ tls, operatorCa }) => tls === (operatorCa !== undefined), {
       error: 'tls: true and operatorCa, both or neither',

@@ -20,6 +20,8 @@ export interface Batch {
   clear(): void;
   /** Adds the line `head + tail`; its leaf. */
   add(head: string, tail: string): Latin1Hash;
+  /** The lines so far; good until `clear`. */
+  lines(): Buffer;
   /** The bytes for the file; good until `clear`. `header`: for the first batch of a file. */
   frame(
     batch: number,
@@ -60,6 +62,7 @@ export function createBatch(batchBytes: number): Batch {
       end = at + 1;
       return leafHashInPlace(buffer, start, at);
     },
+    lines: () => buffer.subarray(LINES_AT, end),
     frame(batch, seedCrc, header) {
       writeFrameHead(buffer, HEADER_BYTES, end, batch, seedCrc);
       if (header === null) return buffer.subarray(HEADER_BYTES, end);

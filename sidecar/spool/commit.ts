@@ -10,6 +10,7 @@ import { randomBytes, type KeyObject } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PreviousStream, SealHow } from '@mcp-recorder/recording/format/line';
 import type { Clock } from '@mcp-recorder/recording/format/time';
+import type { LiveTap } from '../live/tap.ts';
 import { createAppendQueue, lost, type Pending, refusal } from './append-queue.ts';
 import { createBatch } from './batch.ts';
 import type { SpoolFiles } from './files.ts';
@@ -43,6 +44,8 @@ export interface CommitOptions {
   beforeSeal?: () => LineTail[];
   /** Duration of each fdatasync, microseconds. */
   onSync?: (durationUs: number) => void;
+  /** Sees each batch that is on disk. */
+  tap?: LiveTap;
 }
 
 /** What the commit needs of the rest of the spool. */
@@ -355,7 +358,9 @@ export function createCommit(options: CommitOptions, surroundings: CommitSurroun
     options.onSync?.(clock.monotonicUs() - startedUs);
     segment.position += bytes;
     segment.batches += 1;
+    const firstSeq = synced;
     synced = writer.nextSeq;
+    options.tap?.reader?.(batch.lines(), firstSeq);
     if (segment.dirty) surroundings.synced(synced);
     batch.clear();
     sealTails = [];

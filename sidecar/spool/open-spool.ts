@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { PreviousStream } from '@mcp-recorder/recording/format/line';
 import type { Clock } from '@mcp-recorder/recording/format/time';
+import type { LiveTap } from '../live/tap.ts';
 import { createAcks } from './acks.ts';
 import { claimDirectory, unusable } from './claim.ts';
 import { type Commit, type CommitLimits, createCommit } from './commit.ts';
@@ -49,6 +50,8 @@ export interface SpoolOptions {
   handOver(object: SealedObject): void;
   /** Duration of each fdatasync, microseconds. */
   onSync?: (durationUs: number) => void;
+  /** Sees each batch of this process's stream that is on disk. */
+  tap?: LiveTap;
   /** Told of what failed and is tried again, and of what was put into quarantine. */
   onProblem?: (message: string) => void;
 }

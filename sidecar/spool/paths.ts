@@ -4,6 +4,7 @@
  *     <spool>/lock                               held by the one process that owns the directory
  *     <spool>/spare-<n>                          pre-allocated segment files, to be used again
  *     <spool>/session-bindings                   which caller opened which session (session-bindings.ts)
+ *     <spool>/live-token                         who knows it may read the recording as it is made (../live/live.ts)
  *     <spool>/<stream>/<segment>.spool           a segment as it is written: header and frames (frame.ts)
  *     <spool>/<stream>/<segment>.jsonl.zst       a sealed segment: the object, whole and on disk
  *     <spool>/<stream>/<segment>.resealed        the object of a segment that a dead process left open, not yet named by an `open` line
@@ -27,6 +28,10 @@ export function lockPath(directory: string): string {
 
 export function sessionBindingsPath(directory: string): string {
   return path.join(directory, 'session-bindings');
+}
+
+export function liveTokenPath(directory: string): string {
+  return path.join(directory, 'live-token');
 }
 
 export function sparePath(directory: string, number: number): string {

@@ -23,12 +23,13 @@ describe('docs/cli.md', () => {
     expect(page).toContain(`<!-- help: policy test -->\n\`\`\`\n${stdout}\`\`\`\n`);
   });
 
-  it('names eight commands', () => {
+  it('names nine commands', () => {
     expect(commands).toEqual([
       'record',
       'sessions',
       'search',
       'show',
+      'tail',
       'verify',
       'verify-proof',
       'policy',

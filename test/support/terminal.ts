@@ -35,6 +35,8 @@ export interface Terminal {
   styled(): Promise<string>;
   /** Where the cursor stands, from 0. */
   cursor(): Promise<Cell>;
+  /** What the program has named its window. */
+  title(): Promise<string>;
   /** Presses keys by tmux's names: `Enter`, `Down`, `C-c`, `q`. */
   press(...keys: string[]): Promise<void>;
   /** Types the text as it is. */
@@ -98,6 +100,7 @@ export async function openTerminal({ columns, rows, command, env }: TerminalOpti
       const [x, y] = await ask('#{cursor_x} #{cursor_y}');
       return { x: Number(x), y: Number(y) };
     },
+    title: async () => (await ask('#{pane_title}')).join(' '),
     async press(...keys) {
       await tmux('send-keys', ...keys);
     },
