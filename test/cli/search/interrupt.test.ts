@@ -119,6 +119,23 @@ describe('Ctrl-C while search reads', () => {
   });
 });
 
+it('ends at once with a second Ctrl-C', async () => {
+  const never = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  hold = () => {
+    asked.resolve();
+    return never.promise;
+  };
+  const terminal = await search();
+  // It waits for what the owner of the store asks of readers, which has to be known before anything.
+  await asked.promise;
+  await terminal.press('C-c');
+  await terminal.waitFor(/Ctrl-C again ends at once\.$/);
+  await terminal.press('C-c');
+  expect(await terminal.exitCode()).toBe(130);
+  never.resolve();
+});
+
 it('tells on a terminal how far it is once it takes longer than a second, and removes that', async () => {
   const { asked, letGo } = holdOlder();
   const terminal = await search('--since', '2026-11-01');
