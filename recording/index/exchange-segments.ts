@@ -25,7 +25,7 @@ const MAX_CACHED_BYTES = 64 * 2 ** 20;
 export interface ExchangeSegments {
   /** Segments with lines of the exchange, or with results of its calls, in order; empty when the index has none. */
   of(name: ExchangeName): StoredSegment[];
-  /** Exchanges with calls in that time whose request is not in the index. */
+  /** Exchanges with calls in that time whose request is not in the index; each once, as one that is not found is not looked for again. */
   withoutRequest(between: TimeRange, limit: number): ExchangeName[];
   /** Names that are collected, each once. */
   collect(): { add(stream: string, exchange: string): void; inOrder(): Iterable<ExchangeName> };
@@ -44,7 +44,8 @@ export function createExchangeSegments(database: DatabaseSync): ExchangeSegments
   const findUnknown = database.prepare(`
     SELECT DISTINCT streams.name AS stream, exchanges.name AS exchange FROM calls
     JOIN exchanges ON exchanges.id = calls.exchange JOIN streams ON streams.id = exchanges.stream
-    WHERE calls.principal IS NULL AND calls.time >= :since AND calls.time < :until LIMIT :limit`);
+    WHERE calls.principal IS NULL AND calls.time >= :since AND calls.time < :until`);
+  const sought = new Set<string>();
 
   return {
     of(name) {
@@ -58,9 +59,17 @@ export function createExchangeSegments(database: DatabaseSync): ExchangeSegments
       const values = {
         since: since === null ? 0 : parseMicros(since),
         until: until === null ? Number.MAX_SAFE_INTEGER : parseMicros(until),
-        limit,
       };
-      return findUnknown.all(values).map((row) => ({ ...row }) as unknown as ExchangeName);
+      const found: ExchangeName[] = [];
+      for (const row of findUnknown.iterate(values)) {
+        const { stream, exchange } = row as unknown as ExchangeName;
+        const name = `${stream}/${exchange}`;
+        if (sought.has(name)) continue;
+        sought.add(name);
+        found.push({ stream, exchange });
+        if (found.length === limit) break;
+      }
+      return found;
     },
     collect() {
       database.exec(

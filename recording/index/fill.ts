@@ -1,10 +1,11 @@
 /**
  * Owns which segments must be read before a filter can be answered, and reading them into the index.
- * Invariants: when it is done, all segments that may hold rows of the filter's time and place are in the index, and none that the store no
- * longer has; for the newest rows, as many of the newest as it takes.
+ * Invariants: when it is done, all segments that may hold rows of the filter's time and place are in the index, and none of that time that the
+ * store no longer has; for the newest rows, as many of the newest as it takes. What can't be read is told, from the index too.
  */
 import { crc32 } from 'node:zlib';
 import { parseSegmentKey } from '../format/keys.ts';
+import { formatMicros, parseMicros } from '../format/time.ts';
 import { isUlid, ulidTimeMs } from '../format/ulid.ts';
 import { SEGMENT_SLACK_MS } from '../read/partitions.ts';
 import {
@@ -15,12 +16,12 @@ import {
   readThese,
   type StoredSegment,
 } from '../read/store-reader.ts';
-import { secondOf, secondsOf } from '../read/time-range.ts';
+import { secondOf, secondsOf, type TimeRange } from '../read/time-range.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import type { Filter } from './filter.ts';
 import type { ReaderOptions, ReadProgress } from './reader.ts';
 import { factsOf } from './segment-facts.ts';
-import { identityOf, type SegmentTable } from './segment-table.ts';
+import { identityOf, type LineProblem, type SegmentTable } from './segment-table.ts';
 
 export interface FillParts extends Pick<ReaderOptions, 'onUnreadable' | 'onProgress' | 'signal'> {
   store: ObjectStore;
@@ -39,27 +40,36 @@ export interface Fill {
   check(read: ReadSegment): void;
 }
 
-/** Segments that pass between two questions whether it is enough. */
-const ASK_EVERY = 16;
+/** Segments that pass before it is asked whether it is enough; then half as many again each time, as the question costs more the more there is. */
+const ASK_FIRST = 16;
+/** An operation that has no result by then has none (docs/recording-format.md). */
+const LATEST_RESULT_MS = 600_000;
 
 export function createFill({ store, table, onUnreadable, onProgress, signal }: FillParts): Fill {
-  const reading = { onUnreadable, ...(signal === undefined ? {} : { signal }) };
+  const listing = signal === undefined ? {} : { signal };
+  const reading = { onUnreadable, ...listing };
 
-  function put(read: ReadSegment, hasText: boolean): void {
-    const { segment, decoded } = read;
-    const facts = factsOf(decoded, hasText, (line, why) => {
-      onUnreadable({ key: segment.key, line, message: `Line ${line} of ${segment.key} ${why}.` });
-    });
+  function tellLines(key: string, problems: readonly LineProblem[]): void {
+    for (const { index, why } of problems) {
+      onUnreadable({ key, line: index, message: `Line ${index} of ${key} ${why}.` });
+    }
+  }
+
+  function put({ segment, decoded }: ReadSegment, hasText: boolean): void {
+    const facts = factsOf(decoded, hasText);
+    tellLines(segment.key, facts.problems);
     table.put(segment, crc32(decoded), facts, hasText);
   }
 
-  /** Whether the index has all that is wanted of the segment, as the store lists it. */
+  /** Whether the index has all that is wanted of the segment, as the store lists it; if so, tells what is wrong with it. */
   function isKnown({ place, size, version }: StoredSegment, wantsText: boolean): boolean {
     const known = table.find(place);
     if (known === null || (wantsText && !known.hasText)) return false;
-    // Another copy of it was read, and that is as good.
-    if (parseSegmentKey(known.key)?.copy !== place.copy) return true;
-    return known.size === size && known.version === version;
+    // When another copy of it was read, that is as good.
+    const isSameCopy = parseSegmentKey(known.key)?.copy === place.copy;
+    if (isSameCopy && (known.size !== size || known.version !== version)) return false;
+    if (known.problems > 0) tellLines(known.key, table.problems(known.id));
+    return true;
   }
 
   async function readInto(
@@ -85,15 +95,9 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
   async function fill(filter: Filter, enough: ((unreadBeforeMs: number) => boolean) | null): Promise<void> {
     const wantsText = filter.text !== null;
     const isWanted = placeFilter(filter);
-    const seconds = secondsOf(filter.between);
-    const options = { ...seconds, ...(signal === undefined ? {} : { signal }) };
+    const options = { ...secondsOf(withResults(filter.between)), ...listing };
     if (enough !== null && filter.between.since === null && isOnlyPlace(filter)) {
-      const wanted = filterAsync(listSegmentsBackwards(store, options), isWanted);
-      await readInto(
-        untilEnough(wanted, enough, (segment) => !isKnown(segment, wantsText)),
-        wantsText,
-        NO_TOTAL,
-      );
+      await fillNewest(options, isWanted, enough);
       return;
     }
     const missing = await listMissing(options, isWanted, wantsText);
@@ -107,6 +111,32 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
       wantsText,
       totalOf(missing),
     );
+  }
+
+  /** Goes back from the newest, listing no more than it takes. */
+  async function fillNewest(
+    options: ListSegmentsOptions,
+    isWanted: (segment: StoredSegment) => boolean,
+    enough: (unreadBeforeMs: number) => boolean,
+  ): Promise<void> {
+    const gone = table.between(options.fromSecond ?? '', options.toSecond ?? '~');
+    let oldest = '~';
+    async function* passing(): AsyncIterable<StoredSegment> {
+      for await (const segment of listSegmentsBackwards(store, options)) {
+        gone.delete(identityOf(segment.place));
+        oldest = segment.place.second;
+        if (isWanted(segment)) yield segment;
+      }
+      // All were listed.
+      oldest = '';
+    }
+    await readInto(
+      untilEnough(passing(), enough, (segment) => !isKnown(segment, false)),
+      false,
+      NO_TOTAL,
+    );
+    if (signal?.aborted === true) return;
+    for (const { id, second } of gone.values()) if (second > oldest) table.remove(id);
   }
 
   /** Lists what is there, forgets what is gone, and gives what must be read. */
@@ -145,7 +175,7 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
         });
       }
       for (const options of hours.values()) {
-        const listed = listSegments(store, { ...options, ...(signal === undefined ? {} : { signal }) });
+        const listed = listSegments(store, { ...options, ...listing });
         await readInto(
           filterAsync(listed, (segment) => !isKnown(segment, false)),
           false,
@@ -172,6 +202,18 @@ const NO_TOTAL = { ofSegments: null, ofBytes: null };
 function totalOf(segments: readonly StoredSegment[]): Pick<ReadProgress, 'ofSegments' | 'ofBytes'> {
   return { ofSegments: segments.length, ofBytes: segments.reduce((sum, { size }) => sum + size, 0) };
 }
+
+/** A row of that time may need what came of it, or what it is the result of. */
+function withResults({ since, until }: TimeRange): TimeRange {
+  const moved = (time: string | null, byMs: number): string | null => {
+    if (time === null) return null;
+    const micros = parseMicros(time) + byMs * 1_000;
+    return formatMicros(Math.min(Math.max(micros, 0), LAST_MICROS));
+  };
+  return { since: moved(since, -LATEST_RESULT_MS), until: moved(until, LATEST_RESULT_MS) };
+}
+
+const LAST_MICROS = parseMicros('9999-12-31T23:59:59.999999Z');
 
 function isOnlyPlace({ users, groups, tools, methods, sessions, outcomes, text }: Filter): boolean {
   return (
@@ -207,10 +249,14 @@ async function* untilEnough(
   mustRead: (segment: StoredSegment) => boolean,
 ): AsyncIterable<StoredSegment> {
   let passed = 0;
+  let ask = ASK_FIRST;
   for await (const segment of segments) {
     passed += 1;
-    // Lines of a segment are at most the slack later than its first one.
-    if (passed % ASK_EVERY === 0 && enough(msOf(segment.place.second) + 1_000 + SEGMENT_SLACK_MS)) return;
+    if (passed === ask) {
+      ask = Math.ceil(ask * 1.5);
+      // Lines of a segment are at most the slack later than its first one, and a result so much later than its call.
+      if (enough(msOf(segment.place.second) + 1_000 + SEGMENT_SLACK_MS + LATEST_RESULT_MS)) return;
+    }
     if (mustRead(segment)) yield segment;
   }
 }

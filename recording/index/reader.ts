@@ -10,7 +10,7 @@ import type { ObjectStore } from '../store/object-store.ts';
 import { createExchangeSegments, createSegmentCache, readWhole } from './exchange-segments.ts';
 import { createFill } from './fill.ts';
 import { EVERYTHING, type Filter } from './filter.ts';
-import { openIndexFile } from './index-file.ts';
+import { IndexReplaced, isDamaged, isIndexFailure, openIndexFile, removeIndex } from './index-file.ts';
 import { createRowQueries } from './row-queries.ts';
 import { createSegmentTable } from './segment-table.ts';
 import { queryOfText } from './text.ts';
@@ -67,18 +67,30 @@ export interface Reader {
 /** Exchanges whose request is looked for in one search at most. */
 const MAX_SOUGHT = 10_000;
 
-/** Opens a reader. An index that can't be used is made anew. */
+/** Opens a reader. An index that can't be used is made anew. @throws when the file can't be made or opened */
 export function openReader(store: ObjectStore, options: ReaderOptions): Reader {
   const { indexFile, onUnreadable, signal } = options;
-  const { database, close } = openIndexFile(indexFile, store.location);
-  const table = createSegmentTable(database);
-  const fill = createFill({ ...options, store, table });
-  const queries = createRowQueries(database);
-  const findSegments = createExchangeSegments(database);
-  /** Exchanges whose request was looked for: where it is not found it is not looked for again. */
-  const sought = new Set<string>();
+  const told = createTold(onUnreadable);
+  const open = (file: string | null) => openIndex(store, { ...options, onUnreadable: told }, file);
+  let index = open(indexFile);
+  let attempts = 0;
+
+  /** Goes on with another index after one failed: with the file made anew, then with none. @throws the failure when that is of no use */
+  function recover(failure: unknown): void {
+    if (!isIndexFailure(failure) || attempts === 2) throw failure;
+    attempts += 1;
+    index.close();
+    if (indexFile === null || attempts === 2 || !(isDamaged(failure) || failure instanceof IndexReplaced)) {
+      attempts = 2;
+      index = open(null);
+      return;
+    }
+    if (isDamaged(failure)) removeIndex(indexFile);
+    index = open(indexFile);
+  }
 
   async function prepare(filter: Filter, { limit, order }: SearchOptions): Promise<void> {
+    const { fill, queries, segments } = index;
     const enough =
       limit === null || order === 'oldest'
         ? null
@@ -88,51 +100,91 @@ export function openReader(store: ObjectStore, options: ReaderOptions): Reader {
             return count(queries.rows({ ...filter, between }, order), limit) === limit;
           };
     await fill.fill(filter, enough);
-    const unknown = findSegments.withoutRequest(filter.between, MAX_SOUGHT).filter(({ stream, exchange }) => {
-      const name = `${stream}/${exchange}`;
-      if (sought.has(name)) return false;
-      sought.add(name);
-      return true;
-    });
-    if (unknown.length > 0) await fill.fillBeginnings(unknown);
+    const unknown = segments.withoutRequest(filter.between, MAX_SOUGHT);
+    if (unknown.length === 0) return;
+    await fill.fillBeginnings(unknown);
+    // Whose they are is known now, and it may be somebody else's than was counted.
+    if (enough !== null) await fill.fill(filter, enough);
   }
 
+  /** The rows as far as they can be given; each try begins anew as long as none was given. */
   async function* search(filter: Filter, searching: SearchOptions): AsyncIterable<Row> {
     if (filter.text !== null) queryOfText(filter.text);
-    await prepare(filter, searching);
     const { limit, order } = searching;
-    let left = limit ?? Number.POSITIVE_INFINITY;
-    if (left === 0) return;
-    for (const row of queries.rows(filter, order)) {
-      yield row;
-      left -= 1;
-      if (left === 0) return;
+    let given = 0;
+    while (limit === null || given < limit) {
+      try {
+        index.check();
+        await prepare(filter, searching);
+        for (const row of index.queries.rows(filter, order)) {
+          given += 1;
+          yield row;
+          if (given === limit) return;
+        }
+        return;
+      } catch (failure) {
+        if (given > 0) throw failure;
+        recover(failure);
+      }
     }
   }
 
   return {
     search,
     async gaps(filter) {
-      await fill.fill({ ...EVERYTHING, ...filter, text: null }, null);
-      return queries.gaps(filter);
+      for (;;) {
+        try {
+          index.check();
+          await index.fill.fill({ ...EVERYTHING, ...filter, text: null }, null);
+          return index.queries.gaps(filter);
+        } catch (failure) {
+          recover(failure);
+        }
+      }
     },
     async *exchanges(filter) {
-      const names = findSegments.collect();
+      let from = index;
+      let names = from.segments.collect();
       for await (const { exchange, stream, result } of search(filter, { limit: null, order: 'oldest' })) {
+        if (from !== index) names = (from = index).segments.collect();
         const name = exchange ?? result?.exchange ?? null;
         if (name !== null) names.add(exchange === null ? (result?.stream ?? stream) : stream, name);
       }
       yield* names.inOrder();
     },
     async *readExchanges(names, wanted = {}) {
-      const reading = { onUnreadable, ...wanted, ...(signal && { signal }) };
-      const segments = createSegmentCache(store, reading, fill.check);
+      const reading = { onUnreadable: told, ...wanted, ...(signal && { signal }) };
+      const segments = createSegmentCache(store, reading, (read) => index.fill.check(read));
       for await (const name of names) {
-        const read = await readWhole(store, name, findSegments.of(name), segments, reading);
+        const read = await readWhole(store, name, index.segments.of(name), segments, reading);
         if (read !== null) yield read;
       }
     },
+    close: () => index.close(),
+  };
+}
+
+function openIndex(store: ObjectStore, options: ReaderOptions, file: string | null) {
+  const { database, check, close } = openIndexFile(file, store.location);
+  const table = createSegmentTable(database, check);
+  return {
+    check,
     close,
+    fill: createFill({ ...options, store, table }),
+    queries: createRowQueries(database),
+    segments: createExchangeSegments(database),
+  };
+}
+
+/** Tells of each thing once. */
+function createTold(onUnreadable: ReaderOptions['onUnreadable']): ReaderOptions['onUnreadable'] {
+  const told = new Set<string>();
+  return (problem) => {
+    const { key, line, message } = problem;
+    const name = JSON.stringify([key, line ?? message]);
+    if (told.has(name)) return;
+    told.add(name);
+    onUnreadable(problem);
   };
 }
 

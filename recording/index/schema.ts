@@ -4,13 +4,14 @@
  */
 
 /** Counted up with every change of the tables or of what is put into them: an index of another version is made anew. */
-export const INDEX_VERSION = 1;
+export const INDEX_VERSION = 2;
 
 export const TABLES = `
 CREATE TABLE places (id INTEGER PRIMARY KEY, cluster TEXT, namespace TEXT, server TEXT, UNIQUE (cluster, namespace, server));
 CREATE TABLE streams (id INTEGER PRIMARY KEY, name TEXT UNIQUE, place INTEGER);
 CREATE TABLE segments (
   id INTEGER PRIMARY KEY, stream INTEGER, number INTEGER, key TEXT, second TEXT, size INTEGER, version TEXT, checksum INTEGER, text INTEGER,
+  problems INTEGER,
   UNIQUE (stream, number)
 );
 CREATE INDEX segments_second ON segments (second);
@@ -46,6 +47,7 @@ CREATE TABLE results (
   error_code REAL, duration_us INTEGER, cut INTEGER
 );
 CREATE INDEX results_segment ON results (segment);
+CREATE INDEX results_exchange ON results (exchange);
 CREATE INDEX results_operation ON results (operation);
 CREATE INDEX results_time ON results (time);
 CREATE INDEX results_outcome ON results (outcome, time);
@@ -55,6 +57,10 @@ CREATE INDEX denials_segment ON denials (segment);
 CREATE INDEX denials_time ON denials (time);
 CREATE TABLE gaps (segment INTEGER, time INTEGER, seq INTEGER, place INTEGER, json TEXT);
 CREATE INDEX gaps_segment ON gaps (segment);
+
+-- Lines that could not be read: they are told of each time that the segment is looked at.
+CREATE TABLE problems (segment INTEGER, line INTEGER, why TEXT);
+CREATE INDEX problems_segment ON problems (segment);
 
 -- Each body that has words; its id is the row of the full text.
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, segment INTEGER, exchange INTEGER);

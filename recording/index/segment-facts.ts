@@ -22,6 +22,8 @@ export interface SegmentFacts {
   results: { timeUs: number; line: ResultLine }[];
   denials: { timeUs: number; seq: number; denied: DeniedLine['denied'] }[];
   gaps: { timeUs: number; seq: number; gap: GapLine['gap'] }[];
+  /** Lines that are left out, as the end of a sentence that begins with the line. */
+  problems: { index: number; why: string }[];
   /** Bodies with words, when they are wanted. */
   texts: { exchange: string; text: string }[];
 }
@@ -33,14 +35,17 @@ const LF = 0x0a;
 /**
  * Reads the decoded lines of a segment.
  * @param wantsText whether the words of bodies are gathered too
- * @param onProblem told of each line that is left out: its index, and the end of a sentence that begins with it
  */
-export function factsOf(
-  decoded: Buffer,
-  wantsText: boolean,
-  onProblem: (line: number, why: string) => void,
-): SegmentFacts {
-  const facts: SegmentFacts = { parts: new Map(), calls: [], results: [], denials: [], gaps: [], texts: [] };
+export function factsOf(decoded: Buffer, wantsText: boolean): SegmentFacts {
+  const facts: SegmentFacts = {
+    parts: new Map(),
+    calls: [],
+    results: [],
+    denials: [],
+    gaps: [],
+    problems: [],
+    texts: [],
+  };
   let index = 0;
   for (let start = 0; start < decoded.length; index += 1) {
     const feed = decoded.indexOf(LF, start);
@@ -48,7 +53,7 @@ export function factsOf(
     const read = readLine(decoded.subarray(start, end));
     start = end + 1;
     if (read.ok) addLine(facts, read.line, wantsText);
-    else onProblem(index, read.why);
+    else facts.problems.push({ index, why: read.why });
   }
   return facts;
 }
@@ -86,9 +91,14 @@ function addLine(facts: SegmentFacts, line: Line, wantsText: boolean): void {
     facts.calls.push({ exchange: line.exchange, timeUs, seq, nth, call });
   }
   if (wantsText && line.body !== null && line.body_encoding === 'utf8') {
-    const text = textOfBody(line.body);
+    const text = textOfBody(line.body, isPiece(line));
     if (text !== '') facts.texts.push({ exchange: line.exchange, text });
   }
+}
+
+/** Whether the body began on an earlier line. */
+function isPiece(line: Extract<Line, { body: string | null }>): boolean {
+  return line.type === 'chunk' || (line.type === 'event' && line.sse.prefix === '');
 }
 
 function partOf({ parts }: SegmentFacts, exchange: string): PartFacts {

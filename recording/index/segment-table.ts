@@ -25,25 +25,34 @@ export interface KnownSegment {
   checksum: number;
   /** The words of its bodies are in the index too. */
   hasText: boolean;
+  /** Lines of it that could not be read. */
+  problems: number;
+}
+
+/** A line of a segment that could not be read. */
+export interface LineProblem {
+  index: number;
+  /** The end of a sentence that begins with the line. */
+  why: string;
 }
 
 export interface SegmentTable {
   /** The segment's row, or null. */
   find(place: SegmentKey): KnownSegment | null;
   /** `stream/number` and id of each segment whose first line is of these seconds. */
-  between(fromSecond: string, toSecond: string): Map<string, { id: number; place: number }>;
+  between(fromSecond: string, toSecond: string): Map<string, { id: number; second: string }>;
   /** Replaces what is known of the segment. @param hasText the facts hold texts */
   put(segment: ListedSegment, checksum: number, facts: SegmentFacts, hasText: boolean): void;
-  /** Adds the words of bodies of a segment that is there without. */
-  putText(id: number, stream: string, facts: SegmentFacts): void;
   remove(id: number): void;
+  /** Lines of the segment that could not be read. */
+  problems(id: number): LineProblem[];
 }
 
 interface SegmentRow {
   id: number;
   name: string;
   number: number;
-  place: number;
+  second: string;
 }
 
 /** One name for a segment, whichever of its copies it was read from. */
@@ -51,7 +60,8 @@ export function identityOf({ stream, segment }: SegmentKey): string {
   return `${stream}/${segment}`;
 }
 
-export function createSegmentTable(database: DatabaseSync): SegmentTable {
+/** @param check throws when the tables are not those any more that were opened */
+export function createSegmentTable(database: DatabaseSync, check: () => void): SegmentTable {
   const prepare = (sql: string): StatementSync => database.prepare(sql);
   /** After a deletion from the full text what was inserted last is said to be a number that JavaScript does not have. */
   const prepareWrite = (sql: string): StatementSync => {
@@ -70,15 +80,15 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
   const insertExchange = prepareWrite('INSERT OR IGNORE INTO exchanges (stream, name) VALUES (?, ?)');
   const findExchange = prepare('SELECT id FROM exchanges WHERE stream = ? AND name = ?');
   const findSegment = prepare(
-    `SELECT segments.id, key, size, version, checksum, text FROM segments JOIN streams ON streams.id = stream
+    `SELECT segments.id, key, size, version, checksum, text, problems FROM segments JOIN streams ON streams.id = stream
      WHERE streams.name = ? AND number = ?`,
   );
   const listSegments = prepare(
-    `SELECT segments.id, name, number, place FROM segments JOIN streams ON streams.id = stream
+    `SELECT segments.id, name, number, second FROM segments JOIN streams ON streams.id = stream
      WHERE second BETWEEN ? AND ?`,
   );
   const insertSegment = prepareWrite(
-    'INSERT INTO segments (stream, number, key, second, size, version, checksum, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO segments (stream, number, key, second, size, version, checksum, text, problems) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
   );
   const insertPart = prepareWrite(`INSERT INTO parts VALUES (${marks(13)})`);
   const insertCall = prepareWrite(`INSERT INTO calls VALUES (${marks(17)})`);
@@ -87,7 +97,8 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
   const insertGap = prepareWrite(`INSERT INTO gaps VALUES (${marks(5)})`);
   const insertBody = prepareWrite('INSERT INTO bodies (segment, exchange) VALUES (?, ?)');
   const insertWords = prepareWrite('INSERT INTO words (rowid, text) VALUES (?, ?)');
-  const markText = prepareWrite('UPDATE segments SET text = 1 WHERE id = ?');
+  const insertProblem = prepareWrite('INSERT INTO problems VALUES (?, ?, ?)');
+  const findProblems = prepare('SELECT line, why FROM problems WHERE segment = ? ORDER BY line');
   const nameCallers = prepareWrite('UPDATE calls SET principal = ? WHERE exchange = ? AND principal IS NULL');
   const callerOf = prepare(
     'SELECT principal FROM parts WHERE exchange = ? AND time IS NOT NULL ORDER BY segment LIMIT 1',
@@ -97,7 +108,7 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
   );
   const removals = [
     'DELETE FROM words WHERE rowid IN (SELECT id FROM bodies WHERE segment = ?)',
-    ...['bodies', 'gaps', 'denials', 'results', 'calls', 'parts'].map(
+    ...['bodies', 'problems', 'gaps', 'denials', 'results', 'calls', 'parts'].map(
       (table) => `DELETE FROM ${table} WHERE segment = ?`,
     ),
     'DELETE FROM segments WHERE id = ?',
@@ -110,8 +121,7 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
     if (id === undefined) {
       insertPrincipal.run(json, principal.name, principal.subject, principal.client_id);
       id = findPrincipal.get(json)?.['id'] as number;
-      // Who calls with ever new names must not fill the memory.
-      if (principals.size >= 10_000) principals.clear();
+      if (principals.size >= MAX_KNOWN) principals.clear();
       principals.set(json, id);
     }
     return id;
@@ -153,6 +163,7 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
       listed.version,
       checksum,
       hasText ? 1 : 0,
+      facts.problems.length,
     );
     const segment = Number(lastInsertRowid);
     const exchangeOf = exchangeIds(stream);
@@ -235,6 +246,7 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
     }
     for (const { timeUs, seq, gap } of facts.gaps)
       insertGap.run(segment, timeUs, seq, at, JSON.stringify(gap));
+    for (const { index, why } of facts.problems) insertProblem.run(segment, index, why);
     if (hasText) addTexts(segment, stream, facts);
   }
 
@@ -246,10 +258,13 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
   function whole(work: () => void): void {
     database.exec('BEGIN IMMEDIATE');
     try {
+      check();
       work();
       database.exec('COMMIT');
     } catch (error) {
-      database.exec('ROLLBACK');
+      // Ids of names that were made here are none.
+      for (const names of [principals, place.known, session.known]) names.clear();
+      if (database.isTransaction) database.exec('ROLLBACK');
       throw error;
     }
   }
@@ -258,16 +273,16 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
     find({ stream, segment }) {
       const row = findSegment.get(stream, segment);
       if (row === undefined) return null;
-      const { id, key, size, version, checksum, text } = row as unknown as Omit<KnownSegment, 'hasText'> & {
+      const { text, ...known } = row as unknown as Omit<KnownSegment, 'hasText'> & {
         text: number;
       };
-      return { id, key, size, version, checksum, hasText: text === 1 };
+      return { ...known, hasText: text === 1 };
     },
     between(fromSecond, toSecond) {
-      const found = new Map<string, { id: number; place: number }>();
+      const found = new Map<string, { id: number; second: string }>();
       for (const row of listSegments.iterate(fromSecond, toSecond)) {
-        const { id, name, number, place: at } = row as unknown as SegmentRow;
-        found.set(`${name}/${number}`, { id, place: at });
+        const { id, name, number, second } = row as unknown as SegmentRow;
+        found.set(`${name}/${number}`, { id, second });
       }
       return found;
     },
@@ -278,18 +293,18 @@ export function createSegmentTable(database: DatabaseSync): SegmentTable {
         add(listed, checksum, facts, hasText);
       });
     },
-    putText(id, stream, facts) {
-      whole(() => {
-        addTexts(id, findStream.get(stream)?.['id'] as number, facts);
-        markText.run(id);
-      });
-    },
     remove(id) {
       whole(() => removeRows(id));
+    },
+    problems(id) {
+      return findProblems.all(id).map(({ line, why }) => ({ index: line as number, why: why as string }));
     },
   };
   return table;
 }
+
+/** Ids that are remembered of each kind of names: who calls with ever new names must not fill the memory. */
+const MAX_KNOWN = 10_000;
 
 /** Gives the id of a row with these texts, which is made where there is none. */
 function interned(database: DatabaseSync, table: string, columns: readonly string[]) {
@@ -300,10 +315,19 @@ function interned(database: DatabaseSync, table: string, columns: readonly strin
   const find = database.prepare(
     `SELECT id FROM ${table} WHERE ${columns.map((column) => `${column} = ?`).join(' AND ')}`,
   );
-  return (...values: string[]): number => {
-    insert.run(...values);
-    return find.get(...values)?.['id'] as number;
+  const known = new Map<string, number>();
+  const idOf = (...values: string[]): number => {
+    const name = JSON.stringify(values);
+    let id = known.get(name);
+    if (id === undefined) {
+      insert.run(...values);
+      id = find.get(...values)?.['id'] as number;
+      if (known.size >= MAX_KNOWN) known.clear();
+      known.set(name, id);
+    }
+    return id;
   };
+  return Object.assign(idOf, { known });
 }
 
 function marks(count: number): string {

@@ -11,25 +11,33 @@ const MAX_NESTING = 4;
 const ESCAPE = /\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))/g;
 const BLANKS: Record<string, string> = { b: ' ', f: ' ', n: '\n', r: '\n', t: '\t' };
 
-/** The words of a body, for the full text: of JSON its names and values, else the text as it is; empty when it has none. */
-export function textOfBody(body: string): string {
+/**
+ * The words of a body, for the full text: of JSON its names and values, else the text as it is; empty when it has none.
+ * @param isPiece it may be the middle of some JSON
+ */
+export function textOfBody(body: string, isPiece: boolean): string {
   const parts: string[] = [];
-  addText(body, 0, parts);
+  if (isPiece) parts.push(unescapedOften(body));
+  else addText(body, 0, parts);
   const text = parts.join('\n');
   return text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text;
 }
 
 function addText(text: string, depth: number, parts: string[]): void {
   const first = text.trimStart()[0];
-  if (depth < MAX_NESTING && (first === '{' || first === '[')) {
-    try {
-      addValue(JSON.parse(text), depth, parts);
-      return;
-    } catch {
-      // A piece of a long body, or text that only looks like JSON.
-    }
+  if (depth >= MAX_NESTING || (first !== '{' && first !== '[')) {
+    parts.push(text);
+    return;
   }
-  parts.push(text.includes('\\') ? text.replace(ESCAPE, unescaped) : text);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // How a long body begins, or text that only looks like JSON.
+    parts.push(unescapedOften(text));
+    return;
+  }
+  addValue(value, depth, parts);
 }
 
 function addValue(value: unknown, depth: number, parts: string[]): void {
@@ -41,6 +49,15 @@ function addValue(value: unknown, depth: number, parts: string[]): void {
       addValue(of, depth, parts);
     }
   } else parts.push(String(value));
+}
+
+/** The text of a piece of JSON, and of the JSON that is in its strings. */
+function unescapedOften(text: string): string {
+  let opened = text.includes('\\') ? text.replace(ESCAPE, unescaped) : text;
+  for (let depth = 1; depth < MAX_NESTING && opened.includes('\\"'); depth += 1) {
+    opened = opened.replace(ESCAPE, unescaped);
+  }
+  return opened;
 }
 
 function unescaped(_: string, hex: string | undefined, character: string): string {
