@@ -23,15 +23,35 @@ export function createProgress(
 ): Progress {
   let nextMs = nowMs() + PATIENCE_MS;
   let shown = false;
+  let latest = '';
+  let timer: NodeJS.Timeout | null = null;
+  const show = (): void => {
+    nextMs = nowMs() + EVERY_MS;
+    shown = true;
+    // Some terminals say that they have no columns.
+    to.write(`\r\u001b[K${latest.slice(0, (to.columns || 80) - 1)}`);
+  };
+  const unschedule = (): void => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+  };
   return {
     update(text) {
-      if (!to.isTTY || nowMs() < nextMs) return;
-      nextMs = nowMs() + EVERY_MS;
-      shown = true;
-      // Some terminals say that they have no columns.
-      to.write(`\r\u001b[K${text.slice(0, (to.columns || 80) - 1)}`);
+      if (!to.isTTY) return;
+      latest = text;
+      if (nowMs() >= nextMs) {
+        unschedule();
+        show();
+        return;
+      }
+      // What comes next may take long.
+      timer ??= setTimeout(() => {
+        timer = null;
+        show();
+      }, nextMs - nowMs()).unref();
     },
     done() {
+      unschedule();
       if (shown) to.write('\r\u001b[K');
       shown = false;
     },
