@@ -4,6 +4,7 @@
  */
 import type { ReadProgress } from '@mcp-recorder/recording/index/reader';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
+import { storeWithGet } from './store-with-get.ts';
 import { count, formatDuration } from './table.ts';
 
 const PATIENCE_MS = 1_000;
