@@ -15,6 +15,11 @@ export function catchInterrupt(): Interrupt {
   const controller = new AbortController();
   const end = (): void => {
     process.exitCode = EXIT.interrupted;
+    // On a terminal in place of what says how far it is.
+    const begin = process.stderr.isTTY ? '\r\u001b[K' : '';
+    process.stderr.write(
+      `${begin}mcp-recorder: Interrupted; what was found follows. Ctrl-C again ends at once.\n`,
+    );
     controller.abort();
   };
   process.once('SIGINT', end);

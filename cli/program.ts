@@ -8,6 +8,7 @@ import { exportCommand } from './export/export-command.ts';
 import { policyCommand } from './policy-test.ts';
 import { recordCommand } from './record.ts';
 import { searchCommand } from './search/search-command.ts';
+import { replayCommand } from './replay/replay-command.ts';
 import { sessionsCommand } from './sessions.ts';
 import { showCommand } from './show/show.ts';
 import { tailCommand } from './tail/tail-command.ts';
@@ -28,6 +29,7 @@ export function createProgram(): Command {
     tailCommand(),
     verifyCommand(),
     verifyProofCommand(),
+    replayCommand(),
     exportCommand(),
     policyCommand(),
     bucketPolicyCommand(),

@@ -4,6 +4,7 @@
  */
 import type { ReadProgress } from '@mcp-recorder/recording/index/reader';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
+import { storeWithGet } from './store-with-get.ts';
 import { count, formatDuration } from './table.ts';
 
 const PATIENCE_MS = 1_000;
@@ -23,15 +24,35 @@ export function createProgress(
 ): Progress {
   let nextMs = nowMs() + PATIENCE_MS;
   let shown = false;
+  let latest = '';
+  let timer: NodeJS.Timeout | null = null;
+  const show = (): void => {
+    nextMs = nowMs() + EVERY_MS;
+    shown = true;
+    // Some terminals say that they have no columns.
+    to.write(`\r\u001b[K${latest.slice(0, (to.columns || 80) - 1)}`);
+  };
+  const unschedule = (): void => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+  };
   return {
     update(text) {
-      if (!to.isTTY || nowMs() < nextMs) return;
-      nextMs = nowMs() + EVERY_MS;
-      shown = true;
-      // Some terminals say that they have no columns.
-      to.write(`\r\u001b[K${text.slice(0, (to.columns || 80) - 1)}`);
+      if (!to.isTTY) return;
+      latest = text;
+      if (nowMs() >= nextMs) {
+        unschedule();
+        show();
+        return;
+      }
+      // What comes next may take long.
+      timer ??= setTimeout(() => {
+        timer = null;
+        show();
+      }, nextMs - nowMs()).unref();
     },
     done() {
+      unschedule();
       if (shown) to.write('\r\u001b[K');
       shown = false;
     },
@@ -60,18 +81,10 @@ function formatLeft(leftMs: number): string {
 /** The store, with each object that is read from it shown as progress. */
 export function watchReads(store: ObjectStore, progress: Progress): ObjectStore {
   let objects = 0;
-  return {
-    location: store.location,
-    putIfAbsent: (...put) => store.putIfAbsent(...put),
-    head: (...head) => store.head(...head),
-    list: (...list) => store.list(...list),
-    history: (...history) => store.history(...history),
-    probe: (...probe) => store.probe(...probe),
-    async get(...get) {
-      const bytes = await store.get(...get);
-      objects += 1;
-      progress.update(`${count(objects, 'object')} read`);
-      return bytes;
-    },
-  };
+  return storeWithGet(store, async (...get) => {
+    const bytes = await store.get(...get);
+    objects += 1;
+    progress.update(`${count(objects, 'object')} read`);
+    return bytes;
+  });
 }

@@ -8,7 +8,7 @@ import type { Reading } from './audit/reading-log.ts';
 import { describePrincipal, formatTime } from './exchange-text.ts';
 import { createProgress, watchReads } from './progress.ts';
 import { addReadingOptions, addStoreArgument, type ReadingFlags, withStore } from './store-argument.ts';
-import { renderTable } from './table.ts';
+import { type Column, renderTable, timeColumn } from './table.ts';
 import { addTimeOptions, inThatTime, readTimeOptions, type TimeOptions } from './time-options.ts';
 import { reportUnreadable } from './unreadable.ts';
 
@@ -78,8 +78,20 @@ function describeSessions(sessions: readonly SessionSummary[], location: string)
     describeTools(summary),
     summary.session === null ? '-' : `${summary.session.id.slice(0, 14)} (${summary.session.how})`,
   ]);
-  return renderTable(['FIRST', 'LAST', 'WHO', 'CLIENT', 'SERVER', 'EXCHANGES', 'TOOLS', 'SESSION'], rows);
+  return renderTable(COLUMNS, rows);
 }
+
+const COLUMNS: readonly (string | Column)[] = [
+  timeColumn('FIRST'),
+  { ...timeColumn('LAST'), spare: 3 },
+  'WHO',
+  { heading: 'CLIENT', spare: 1 },
+  'SERVER',
+  { heading: 'EXCHANGES', spare: 2 },
+  'TOOLS',
+  // Long enough for `search --session`.
+  { heading: 'SESSION', least: 14 },
+];
 
 function describeTools({ tools, otherCalls }: SessionSummary): string {
   const shown = tools

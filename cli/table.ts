@@ -41,6 +41,11 @@ export interface Table {
   line(row: readonly string[]): string;
 }
 
+/** A time as `formatTime` writes it; where there is little room without its milliseconds. */
+export function timeColumn(heading: string): Column {
+  return { heading, least: 20, short: (time) => time.replace(/\.\d+ UTC$/, 'Z') };
+}
+
 /** Standard output: only a terminal has a width. */
 export function ownScreen(stream: NodeJS.WriteStream = process.stdout): Screen {
   // Some terminals say that they have no columns.

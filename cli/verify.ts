@@ -13,7 +13,7 @@ import { printableLine } from './printable.ts';
 import { createProgress } from './progress.ts';
 import { writeProof } from './write-proof.ts';
 import { addReadingOptions, addStoreArgument, type ReadingFlags, withStore } from './store-argument.ts';
-import { count, renderTable } from './table.ts';
+import { type Column, count, renderTable, timeColumn } from './table.ts';
 
 interface VerifyOptions extends ReadingFlags {
   json?: boolean;
@@ -101,7 +101,7 @@ function describeReport({ streams, findings, explained, versions }: StoreReport)
     formatTime(report.since ?? '-'),
     formatTime(report.until ?? '-'),
   ]);
-  const text = renderTable(['STREAM', 'STATE', 'SERVER', 'SEGMENTS', 'LINES', 'FROM', 'TO'], rows);
+  const text = renderTable(COLUMNS, rows);
   for (const { stream, state, statement } of streams) {
     if (state !== 'complete') text.push('', printableLine(`${stream}: ${statement}.`));
   }
@@ -118,6 +118,16 @@ function describeReport({ streams, findings, explained, versions }: StoreReport)
   text.push('', explained ? describeSuccess(streams) : `NOT EXPLAINED: ${count(wrong.length, 'finding')}.`);
   return text;
 }
+
+const COLUMNS: readonly Column[] = [
+  { heading: 'STREAM', whole: true },
+  { heading: 'STATE', least: 9 },
+  { heading: 'SERVER', keep: 'end' },
+  { heading: 'SEGMENTS', spare: 2 },
+  { heading: 'LINES', spare: 1 },
+  { ...timeColumn('FROM'), spare: 3 },
+  timeColumn('TO'),
+];
 
 function describeSuccess(streams: readonly StreamReport[]): string {
   const states = Map.groupBy(streams, ({ state }) => state);

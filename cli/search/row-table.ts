@@ -5,18 +5,28 @@
 import type { Principal } from '@mcp-recorder/recording/format/line';
 import type { Row } from '@mcp-recorder/recording/index/row';
 import { describeTarget, formatTime } from '../exchange-text.ts';
-import { type Column, formatDuration } from '../table.ts';
+import { type Column, formatDuration, timeColumn } from '../table.ts';
 
-/** Where there is little room: the exchange is what `show` takes, so it is never cut. */
+/** Of `tools/call delete_repo` the end says more. */
+export const WHAT_COLUMN: Column = {
+  heading: 'WHAT',
+  least: 11,
+  keep: 'end',
+  short: (what) => what.replace(/^tools\/call (?=.)/, ''),
+};
+export const OUTCOME_COLUMN: Column = { heading: 'OUTCOME', least: 7, style: styleOfOutcome };
+export const TOOK_COLUMN: Column = { heading: 'TOOK', least: 7, spare: 2 };
+/** It is what `show` takes, so it is never cut. */
+export const EXCHANGE_COLUMN: Column = { heading: 'EXCHANGE', whole: true };
+
 export const ROW_COLUMNS: readonly Column[] = [
-  { heading: 'TIME', least: 20, short: (time) => time.replace(/\.\d+ UTC$/, 'Z') },
+  timeColumn('TIME'),
   { heading: 'WHO', least: 8 },
-  // Of `tools/call delete_repo` the end says more.
-  { heading: 'WHAT', least: 11, keep: 'end' },
-  { heading: 'OUTCOME', least: 7, style: styleOfOutcome },
-  { heading: 'TOOK', least: 7, spare: 2 },
+  WHAT_COLUMN,
+  OUTCOME_COLUMN,
+  TOOK_COLUMN,
   { heading: 'SERVER', least: 6, spare: 1 },
-  { heading: 'EXCHANGE', whole: true },
+  EXCHANGE_COLUMN,
 ];
 
 export function rowCells(row: Row): string[] {

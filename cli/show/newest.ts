@@ -8,7 +8,8 @@ import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import type { Reading } from '../audit/reading-log.ts';
 import { describeOutcome, describePrincipal, describeTarget, formatTime } from '../exchange-text.ts';
 import { createProgress, watchReads } from '../progress.ts';
-import { formatDuration, renderTable } from '../table.ts';
+import { EXCHANGE_COLUMN, OUTCOME_COLUMN, TOOK_COLUMN, WHAT_COLUMN } from '../search/row-table.ts';
+import { formatDuration, renderTable, timeColumn } from '../table.ts';
 import { inThatTime } from '../time-options.ts';
 import { reportUnreadable } from '../unreadable.ts';
 
@@ -48,5 +49,8 @@ export async function showNewest(
     formatDuration(result.duration_us),
     result.call_exchange ?? '-',
   ]);
-  return renderTable(['ENDED', 'WHO', 'WHAT', 'OUTCOME', 'TOOK', 'EXCHANGE'], rows);
+  return renderTable(
+    [timeColumn('ENDED'), 'WHO', WHAT_COLUMN, OUTCOME_COLUMN, TOOK_COLUMN, EXCHANGE_COLUMN],
+    rows,
+  );
 }
