@@ -40,7 +40,7 @@ export interface Fill {
   check(read: ReadSegment): void;
 }
 
-/** Segments that pass before it is asked whether it is enough; then half as many again each time, as the question costs more the more there is. */
+/** Segments that pass before it is asked whether it is enough; then a quarter more each time, as the question costs more the more there is. */
 const ASK_FIRST = 16;
 /** Segments that are put into the index together at most, and their decoded bytes. */
 const MAX_WAITING = 64;
@@ -277,7 +277,7 @@ async function* untilEnough(
   for await (const segment of segments) {
     passed += 1;
     if (passed === ask) {
-      ask = Math.ceil(ask * 1.5);
+      ask = Math.ceil(ask * 1.25);
       // Lines of a segment are at most the slack later than its first one, and a result so much later than its call.
       if (enough(msOf(segment.place.second) + 1_000 + SEGMENT_SLACK_MS + LATEST_RESULT_MS)) return;
     }
