@@ -44,7 +44,7 @@ export interface Fill {
 const ASK_FIRST = 16;
 /** Segments that are put into the index together at most, and their decoded bytes. */
 const MAX_WAITING = 64;
-const MAX_WAITING_BYTES = 8 * 2 ** 20;
+const MAX_WAITING_BYTES = 4 * 2 ** 20;
 /** An operation that has no result by then has none (docs/recording-format.md). */
 const LATEST_RESULT_MS = 600_000;
 

@@ -22,6 +22,11 @@ export const SEGMENT_SLACK_MS = 3_600_000;
 /** Above every key that continues its prefix as ours do: a partition is left behind by listing after it. */
 const LAST = '~';
 
+/** Keys that are asked for where one is wanted: the store may hold others before it, and a key is whole only when the next is seen. */
+const FEW = 4;
+/** Keys that are asked for first where a time ends. */
+const SOME = 100;
+
 /** `v1/segments/cluster=c/namespace=n/server=s/` of each server that has a segment, found with one listing each. @throws StoreError */
 export async function* listPartitions(list: ListKept, signal?: AbortSignal): AsyncIterable<string> {
   for (let after = ''; ; ) {
@@ -37,7 +42,7 @@ async function firstPartition(
   startAfter: string,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
-  for await (const { key } of list(SEGMENTS_PREFIX, optionsOf(startAfter, signal))) {
+  for await (const { key } of list(SEGMENTS_PREFIX, optionsOf(startAfter, signal, FEW))) {
     const place = parseSegmentKey(key);
     // What is no segment says nothing of a partition; `verify` names it.
     if (place !== null) return key.slice(0, key.lastIndexOf('date='));
@@ -54,7 +59,9 @@ export async function* listRange(
 ): AsyncIterable<KeptObject> {
   const startAfter = from === null ? '' : startOf(partition, from);
   const end = to === null ? null : `${startOf(partition, to)}${LAST}`;
-  for await (const object of list(partition, optionsOf(startAfter, signal))) {
+  // Where the range ends, the store does not know: a thousand keys of a partition may be months.
+  const firstPage = end === null ? undefined : SOME;
+  for await (const object of list(partition, optionsOf(startAfter, signal, firstPage))) {
     if (end !== null && compareKeys(object.key, end) > 0) return;
     yield object;
   }
@@ -68,7 +75,7 @@ export async function lastDate(
   signal?: AbortSignal,
 ): Promise<string | null> {
   const dateAfter = async (startAfter: string): Promise<string | null> => {
-    for await (const { key } of list(partition, optionsOf(startAfter, signal))) {
+    for await (const { key } of list(partition, optionsOf(startAfter, signal, FEW))) {
       const date = parseSegmentKey(key)?.date;
       if (date !== undefined) return date < before ? date : null;
     }
@@ -219,8 +226,12 @@ function dateOf(second: string): string {
   return `${second.slice(0, 4)}-${second.slice(4, 6)}-${second.slice(6, 8)}`;
 }
 
-function optionsOf(startAfter: string, signal: AbortSignal | undefined) {
-  return { ...(startAfter === '' ? {} : { startAfter }), ...(signal === undefined ? {} : { signal }) };
+function optionsOf(startAfter: string, signal: AbortSignal | undefined, firstPage?: number) {
+  return {
+    ...(startAfter === '' ? {} : { startAfter }),
+    ...(firstPage === undefined ? {} : { firstPage }),
+    ...(signal === undefined ? {} : { signal }),
+  };
 }
 
 const DAY_MS = 86_400_000;

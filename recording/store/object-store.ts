@@ -57,6 +57,8 @@ export interface StoreFacts {
 export interface ListOptions {
   /** Only keys that sort strictly after this one. */
   startAfter?: string;
+  /** How many keys the store's first answer needs to hold, for who may stop after few; what follows comes as the store gives it. */
+  firstPage?: number;
   signal?: AbortSignal;
 }
 

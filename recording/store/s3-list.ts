@@ -49,7 +49,7 @@ export async function* listS3(
   connection: S3Connection,
   place: S3Place,
   prefix: string,
-  { startAfter, signal }: ListOptions,
+  { startAfter, firstPage, signal }: ListOptions,
 ): AsyncGenerator<ObjectInfo> {
   const readKey = keyReader(place.root, prefix);
   let token: string | undefined;
@@ -60,6 +60,7 @@ export async function* listS3(
       EncodingType: 'url',
       ...(token === undefined ? {} : { ContinuationToken: token }),
       ...(token === undefined && startAfter ? { StartAfter: place.root + startAfter } : {}),
+      ...(token === undefined && firstPage !== undefined ? { MaxKeys: firstPage } : {}),
     });
     const page = await connection.ask('list', prefix, signal, (client, http) => client.send(command, http));
     if (page.Name === undefined && page.KeyCount === undefined)
@@ -123,7 +124,7 @@ export async function* historyOfS3(
   prefix: string,
   options: ListOptions,
 ): AsyncGenerator<ObjectHistory> {
-  const { startAfter, signal } = options;
+  const { startAfter, firstPage, signal } = options;
   const readKey = keyReader(place.root, prefix);
   const finish = (found: Found[]): ObjectHistory => {
     // Without their names each of them would be read as the newest.
@@ -141,6 +142,7 @@ export async function* historyOfS3(
       Prefix: place.root + prefix,
       EncodingType: 'url',
       ...marker,
+      ...(first && firstPage !== undefined ? { MaxKeys: firstPage } : {}),
     });
     let page: ListObjectVersionsCommandOutput;
     try {
