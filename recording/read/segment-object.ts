@@ -34,7 +34,7 @@ export async function decodeSegment(
   const fault = frameFault(bytes);
   if (fault !== null) throw new SegmentDamaged(fault);
   try {
-    return await decompress(bytes, { maxOutputLength: maxDecodedBytes });
+    return await decompress(bytes, { maxOutputLength: maxDecodedBytes, chunkSize: chunkFor(bytes.length) });
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : null;
     if (code === 'ERR_BUFFER_TOO_LARGE') {
@@ -43,4 +43,15 @@ export async function decodeSegment(
     const why = error instanceof Error ? error.message : String(error);
     throw new SegmentDamaged(`its frame can't be decoded (${why})`, error);
   }
+}
+
+const MIN_CHUNK_BYTES = 16 * 1024;
+const MAX_CHUNK_BYTES = 256 * 1024;
+
+/**
+ * Bytes that are decoded between two turns of the event loop: most of what decoding a megabyte costs are the turns. A small segment stays in
+ * the one that it is decoded into, which therefore must not be much larger.
+ */
+function chunkFor(objectBytes: number): number {
+  return Math.min(Math.max(8 * objectBytes, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES);
 }
