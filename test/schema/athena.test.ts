@@ -2,14 +2,12 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { HiveSQL, TrinoSQL } from 'dt-sql-parser';
 import { describe, expect, it } from 'vitest';
+import { statementsOf } from './engines.ts';
 
 const SCHEMAS = path.join(import.meta.dirname, '../../schema');
 const read = (name: string) => fs.readFile(path.join(SCHEMAS, name), 'utf8');
 const athena = await read('athena.sql');
-const statements = athena
-  .replaceAll(/^ *--.*\n/gm, '')
-  .split(/;\n/)
-  .filter((text) => text.trim() !== '');
+const statements = statementsOf(athena);
 
 /** What DuckDB's and Athena's texts call columns of the same view. */
 function columnsOf(text: string, view: string): string[] {
@@ -50,4 +48,13 @@ describe('schema/athena.sql', () => {
       expect(columns.length).toBeGreaterThan(4);
     },
   );
+});
+
+it('docs/questions.md asks in the grammar of Trino, with "date" in quotes', async () => {
+  const page = await fs.readFile(path.join(SCHEMAS, '../docs/questions.md'), 'utf8');
+  const asked = [...page.matchAll(/```sql\n([^]*?)```/g)].map(([, sql = '']) =>
+    sql.replaceAll(/\bdate\b/g, '"date"'),
+  );
+  for (const sql of asked) expect([sql, new TrinoSQL().validate(sql)]).toEqual([sql, []]);
+  expect(asked).toHaveLength(10);
 });

@@ -1,63 +1,27 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Session } from 'chdb';
-import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Engine, openClickHouse, openDuckDb } from './engines.ts';
 
-const ROOT = path.join(import.meta.dirname, '../..');
-const GOLDEN = path.join(ROOT, 'test/fixtures/store');
+const GOLDEN = path.join(import.meta.dirname, '../fixtures/store');
 
 let folder: string;
 let store: string;
-let clickhouse: Session;
-let instance: DuckDBInstance;
+let clickhouse: Engine;
+let duckdb: Engine;
 beforeAll(async () => {
   folder = await fs.mkdtemp(path.join(os.tmpdir(), 'mcp-recorder-clickhouse-'));
   store = path.join(folder, 'store');
   await fs.cp(GOLDEN, store, { recursive: true });
-  clickhouse = new Session(path.join(folder, 'clickhouse'));
-  const schema = await fs.readFile(path.join(ROOT, 'schema/clickhouse.sql'), 'utf8');
-  const here = schema.replaceAll("s3('https://BUCKET.s3.REGION.amazonaws.com/PREFIX/", `file('${store}/`);
-  for (const statement of here.replaceAll(/^ *--.*\n/gm, '').split(/;\n/)) {
-    if (statement.trim() !== '') clickhouse.query(statement);
-  }
-  instance = await DuckDBInstance.create(':memory:', { threads: '2' });
+  clickhouse = await openClickHouse(store, path.join(folder, 'clickhouse'));
+  duckdb = await openDuckDb(store);
 });
 afterAll(async () => {
-  clickhouse.cleanup();
-  instance.closeSync();
+  clickhouse.close();
+  duckdb.close();
   await fs.rm(folder, { recursive: true });
 });
-
-type Row = Record<string, unknown>;
-
-/** Numbers, times and truth as one text, whichever engine wrote them. */
-const comparable = (row: Row): Row =>
-  Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      value === null
-        ? null
-        : String(value)
-            .replace(/(\.\d*?)0+$/, '$1')
-            .replace(/\.$/, ''),
-    ]),
-  );
-
-function inClickHouse(sql: string): Row[] {
-  const text = clickhouse.query(sql, 'JSONEachRow').trim();
-  return text === '' ? [] : text.split('\n').map((line) => comparable(JSON.parse(line) as Row));
-}
-
-async function inDuckDb(sql: string): Promise<Row[]> {
-  const connection = await instance.connect();
-  await connection.run(`SET VARIABLE store = '${store}'`);
-  await connection.run(await fs.readFile(path.join(ROOT, 'schema/duckdb.sql'), 'utf8'));
-  const rows = (await connection.runAndReadAll(sql)).getRowObjectsJson() as Row[];
-  connection.closeSync();
-  return rows.map(comparable);
-}
 
 describe('schema/clickhouse.sql', () => {
   it.each([
@@ -71,8 +35,8 @@ describe('schema/clickhouse.sql', () => {
     'SELECT stream, seq, cluster, namespace, server, date, time, reason, source, principal.how AS who, requests, first_time, last_time FROM denials',
     'SELECT stream, seq, cluster, namespace, server, date, time, cause, first_time, last_time, exchanges, exact FROM gaps',
   ])('answers as schema/duckdb.sql does: %s', async (sql) => {
-    const found = inClickHouse(sql);
-    expect(found).toEqual(await inDuckDb(sql));
+    const found = await clickhouse.rows(sql);
+    expect(found).toEqual(await duckdb.rows(sql));
     expect(found.length).toBeGreaterThan(0);
   });
 
@@ -82,22 +46,22 @@ describe('schema/clickhouse.sql', () => {
       'v1/segments/cluster=local/namespace=local/server=github/date=2026-11-21',
     );
     const [name = ''] = await fs.readdir(directory);
-    const count = (where: string): unknown =>
-      inClickHouse(`SELECT count() AS n FROM lines WHERE ${where}`)[0]?.['n'];
-    const before = count("server = 'github'");
+    const count = async (where: string) =>
+      (await clickhouse.rows(`SELECT count() AS n FROM lines WHERE ${where}`))[0]?.['n'];
+    const before = await count("server = 'github'");
     const copy = path.join(directory, name.replace('.jsonl', '.r1.jsonl'));
     await fs.copyFile(path.join(directory, name), copy);
-    expect(count("server = 'github'")).toBe(before);
+    expect(await count("server = 'github'")).toBe(before);
     await fs.rename(path.join(directory, name), path.join(folder, name));
-    expect(count("server = 'github'")).toBe(before);
+    expect(await count("server = 'github'")).toBe(before);
     await fs.rename(path.join(folder, name), path.join(directory, name));
     await fs.rm(copy);
     // What is not asked for can't even be read.
     const other = directory.replace('2026-11-21', '2026-11-22');
     await fs.mkdir(other);
     await fs.writeFile(path.join(other, name), 'no zstd');
-    expect(() => count('1 = 1')).toThrow();
-    expect(count("date = '2026-11-21' AND server = 'github'")).toBe(before);
+    await expect(count('1 = 1')).rejects.toThrow();
+    expect(await count("date = '2026-11-21' AND server = 'github'")).toBe(before);
     await fs.rm(other, { recursive: true });
   });
 });
