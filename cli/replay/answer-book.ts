@@ -13,8 +13,6 @@ export type Found =
 export interface AnswerBook {
   /** The answer that is next for this call. Counts by itself: the last one is given again and again. */
   find(call: Message): Found;
-  /** What can be asked, for people. */
-  list(): string[];
   /** The same answers from their beginning. */
   again(): AnswerBook;
 }
@@ -63,12 +61,14 @@ export function createAnswerBook(calls: readonly RecordedCall[], lenient: boolea
             : `The recording has ${what} with other arguments only (${nearest.length}); --lenient answers with the nearest.`,
       };
     },
-    list() {
-      const counts = Map.groupBy(calls, ({ message }) => describeCall(message));
-      return [...counts].map(([what, of]) => (of.length === 1 ? what : `${what} x${of.length}`));
-    },
     again: () => createAnswerBook(calls, lenient),
   };
+}
+
+/** What is recorded, for people: `tools/call echo x3`. */
+export function kindsOf(calls: readonly RecordedCall[]): string[] {
+  const counts = Map.groupBy(calls, ({ message }) => describeCall(message));
+  return [...counts].map(([what, of]) => (of.length === 1 ? what : `${what} x${of.length}`));
 }
 
 /** `tools/call echo` */

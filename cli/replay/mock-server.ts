@@ -18,7 +18,8 @@ export interface MockServer {
 export interface MockOptions {
   host: string;
   port: number;
-  book: AnswerBook;
+  /** Of each era: the same call is answered otherwise in the other. */
+  books: { legacy: AnswerBook; modern: AnswerBook };
   /** What came on streams that clients listened on, one after the other. */
   streams: readonly Delivered[][];
   /** Answers take as long as they took. */
@@ -31,15 +32,28 @@ export interface MockOptions {
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 /** How long a recorded question of the server waits for the client's answer (ms). */
 const ANSWER_MS = 30_000;
+/** How long a client has to begin to listen, before what was told there is left out (ms). */
+const LISTEN_MS = 5_000;
 const SESSION_HEADER = 'mcp-session-id';
+
+interface MockSession {
+  book: AnswerBook;
+  /** The stream that its client listens on. */
+  listens: PromiseWithResolvers<http.ServerResponse>;
+}
+
+function createSession(book: AnswerBook): MockSession {
+  return { book, listens: Promise.withResolvers() };
+}
 
 /** Starts the server. @throws the error of `listen` */
 export async function startMockServer(options: MockOptions): Promise<MockServer> {
-  const { host, port, book, streams, timing, told } = options;
-  const sessions = new Map<string, AnswerBook>();
+  const { host, port, books, streams, timing, told } = options;
+  const sessions = new Map<string, MockSession>();
   /** Questions of the server that wait for their answer. */
   const waiting = new Map<unknown, () => void>();
   const stopped = new AbortController();
+  const bookOf = (isModern: boolean): AnswerBook => (isModern ? books.modern : books.legacy);
   let stream = 0;
 
   const server = http.createServer((request, response) => {
@@ -69,7 +83,8 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
       response.writeHead(204).end();
       return;
     }
-    if (request.method === 'GET' && !isModern && streams.length > 0) return await listen(response);
+    const session = typeof name === 'string' ? (sessions.get(name) ?? null) : null;
+    if (request.method === 'GET' && !isModern && streams.length > 0) return await listen(response, session);
     if (request.method !== 'POST') {
       response.setHeader('allow', 'POST');
       return sendError(response, 405, null, -32600, 'Only POST is answered here.');
@@ -86,9 +101,8 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
       response.writeHead(202).end();
       return;
     }
-    const own = (typeof name === 'string' ? sessions.get(name) : undefined) ?? book;
-    if (calls.length === 1) return await answerOne(response, calls[0] as Message, own, isModern);
-    const answers = calls.map((call) => answerOf(call, own));
+    if (calls.length === 1) return await answerOne(response, calls[0] as Message, session, isModern);
+    const answers = calls.map((call) => answerOf(call, session?.book ?? bookOf(isModern)));
     send(
       response,
       200,
@@ -132,17 +146,18 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
   async function answerOne(
     response: http.ServerResponse,
     call: Message,
-    own: AnswerBook,
+    session: MockSession | null,
     isModern: boolean,
   ): Promise<void> {
-    const { message, status, recorded } = answerOf(call, own);
+    const { message, status, recorded } = answerOf(call, session?.book ?? bookOf(isModern));
     if (recorded === null) return send(response, isModern ? status : 200, message);
     if (recorded.opensSession) {
       const id = randomUUID();
-      sessions.set(id, book.again());
+      sessions.set(id, createSession(books.legacy.again()));
       response.setHeader(SESSION_HEADER, id);
     }
     const startedMs = performance.now();
+    if (recorded.aside.length > 0 && session !== null) await tellAside(recorded, call, session, startedMs);
     if (!recorded.asEvents) {
       if (timing) await pause((recorded.answer?.afterMs ?? 0) - (performance.now() - startedMs));
       return send(response, status, message);
@@ -158,6 +173,22 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
     response.end(eventOf(message));
   }
 
+  /** Tells on the stream that the client listens on what came there while this call ran. */
+  async function tellAside(
+    recorded: RecordedCall,
+    call: Message,
+    session: MockSession,
+    startedMs: number,
+  ): Promise<void> {
+    const rewrite = rewriteFor(recorded, call);
+    const listener = await Promise.race([session.listens.promise, pause(LISTEN_MS)]);
+    if (listener === undefined) return;
+    for (const { afterMs, messages } of recorded.aside) {
+      if (timing) await pause(afterMs - (performance.now() - startedMs));
+      for (const one of messages) await deliver(listener, rewrite.message(one));
+    }
+  }
+
   /** Sends a message as an event; a question waits for the client's answer, as the server that was recorded did. */
   async function deliver(response: http.ServerResponse, message: Message): Promise<void> {
     response.write(eventOf(message));
@@ -169,10 +200,11 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
     waiting.delete(message.id);
   }
 
-  async function listen(response: http.ServerResponse): Promise<void> {
+  async function listen(response: http.ServerResponse, session: MockSession | null): Promise<void> {
     const delivered = streams[Math.min(stream, streams.length - 1)] ?? [];
     stream += 1;
     startEvents(response);
+    session?.listens.resolve(response);
     const startedMs = performance.now();
     for (const { afterMs, messages } of delivered) {
       if (timing) await pause(afterMs - (performance.now() - startedMs));

@@ -29,6 +29,8 @@ export interface RecordedCall {
   asEvents: boolean;
   /** All that came in this exchange before the answer, in order: notifications, requests of the server. */
   before: Delivered[];
+  /** What came meanwhile on the stream that the client listened on. */
+  aside: Delivered[];
   /** Null: the recording does not have it, and `missing` says why. */
   answer: Delivered | null;
   missing: string | null;
@@ -36,57 +38,69 @@ export interface RecordedCall {
   opensSession: boolean;
 }
 
-/** The calls of clients in these exchanges, in their order. Answers may be in other exchanges than their calls. */
-export async function recordedCalls(exchanges: AsyncIterable<ReadExchange>): Promise<RecordedCall[]> {
+export interface RecordedServer {
+  calls: RecordedCall[];
+  /** What came on streams that clients listened on while no call ran, one stream after the other. */
+  streams: Delivered[][];
+}
+
+/** What a server did in these exchanges, in their order. Answers may be in other exchanges than their calls. */
+export async function recordedServer(exchanges: AsyncIterable<ReadExchange>): Promise<RecordedServer> {
   const views: ExchangeView[] = [];
   for await (const read of exchanges) views.push(viewOf(read));
   const byExchange = new Map(views.map((view) => [view.exchange, view]));
-  return views.flatMap((view) => {
-    if (view.answeredBy === 'recorder') return [];
-    return view.steps.flatMap(({ call, asked, result, answer }): RecordedCall[] => {
-      if (call.kind !== 'request' || call.sender !== 'client' || asked === null) return [];
-      const elsewhere = result?.exchange == null ? undefined : byExchange.get(result.exchange);
-      const from = answer === null && elsewhere !== undefined ? elsewhere : view;
-      const found = answer ?? answerIn(from, call.rpc_id);
+  const calls = views.flatMap((view) => callsIn(view, byExchange));
+  const streams = views
+    .filter(({ http, answeredBy }) => http.method === 'GET' && answeredBy === 'server')
+    .map((view) => {
       const startUs = parseMicros(view.time);
-      const deliveries = deliveriesOf(view, startUs);
-      const index = deliveries.findIndex(({ messages }) => found !== null && messages.includes(found));
-      const asEvents = view.bodies.some(({ kind }) => kind === 'event');
-      return [
-        {
-          exchange: view.exchange,
-          time: view.time,
-          session: view.session,
-          protocol: view.protocol,
-          call,
-          message: asked,
-          status: view.http.status ?? 200,
-          asEvents,
-          before: asEvents ? deliveries.slice(0, index < 0 ? undefined : index) : [],
-          answer:
-            found === null
-              ? null
-              : {
-                  afterMs: (result?.duration_us ?? deliveries[index]?.afterMs ?? 0) / 1_000,
-                  messages: [found],
-                },
-          missing: found === null ? whyMissing(view, result?.outcome ?? null) : null,
-          opensSession: view.headers.response.some(({ name }) => name === 'mcp-session-id'),
-        },
-      ];
+      return deliveriesOf(view, startUs).filter((delivered) => {
+        const atUs = startUs + delivered.afterMs * 1_000;
+        // The call that began last of those that ran then: servers ask while they work on it.
+        const during = calls.findLast((call) => call.session?.id === view.session?.id && runsAt(call, atUs));
+        if (during === undefined) return true;
+        during.aside.push({ ...delivered, afterMs: (atUs - parseMicros(during.time)) / 1_000 });
+        return false;
+      });
     });
-  });
+  return { calls, streams };
 }
 
-/** What came on a stream that the client listened on, in order, with the time since it was opened. */
-export async function recordedStreams(views: AsyncIterable<ReadExchange>): Promise<Delivered[][]> {
-  const streams: Delivered[][] = [];
-  for await (const read of views) {
-    const view = viewOf(read);
-    if (view.http.method !== 'GET' || view.answeredBy !== 'server') continue;
-    streams.push(deliveriesOf(view, parseMicros(view.time)));
-  }
-  return streams;
+function runsAt({ time, answer }: RecordedCall, atUs: number): boolean {
+  const startUs = parseMicros(time);
+  return atUs >= startUs && atUs <= startUs + (answer?.afterMs ?? 0) * 1_000;
+}
+
+function callsIn(view: ExchangeView, byExchange: ReadonlyMap<string, ExchangeView>): RecordedCall[] {
+  if (view.answeredBy === 'recorder') return [];
+  const startUs = parseMicros(view.time);
+  const deliveries = deliveriesOf(view, startUs);
+  const asEvents = view.bodies.some(({ kind }) => kind === 'event');
+  return view.steps.flatMap(({ call, asked, result, answer }): RecordedCall[] => {
+    if (call.kind !== 'request' || call.sender !== 'client' || asked === null) return [];
+    const elsewhere = result?.exchange == null ? undefined : byExchange.get(result.exchange);
+    const from = answer === null && elsewhere !== undefined ? elsewhere : view;
+    const found = answer ?? answerIn(from, call.rpc_id);
+    const index = deliveries.findIndex(({ messages }) => found !== null && messages.includes(found));
+    const afterMs = (result?.duration_us ?? (deliveries[index]?.afterMs ?? 0) * 1_000) / 1_000;
+    return [
+      {
+        exchange: view.exchange,
+        time: view.time,
+        session: view.session,
+        protocol: view.protocol,
+        call,
+        message: asked,
+        status: view.http.status ?? 200,
+        asEvents,
+        before: asEvents ? deliveries.slice(0, index < 0 ? undefined : index) : [],
+        aside: [],
+        answer: found === null ? null : { afterMs, messages: [found] },
+        missing: found === null ? whyMissing(view, result?.outcome ?? null) : null,
+        opensSession: view.headers.response.some(({ name }) => name === 'mcp-session-id'),
+      },
+    ];
+  });
 }
 
 function deliveriesOf({ bodies }: ExchangeView, startUs: number): Delivered[] {

@@ -2,7 +2,7 @@
  * Owns `mcp-recorder replay`: a recording as a mock server, or its requests against another server.
  */
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { Reading } from '../audit/reading-log.ts';
 import { CommandFailure } from '../failure.ts';
 import { addFilterOptions, askedOf, type FilterOptions, readFilter } from '../filter-options.ts';
@@ -15,7 +15,7 @@ import {
   withStore,
 } from '../store-argument.ts';
 import { compileWhere } from '../where.ts';
-import { recordedCalls } from './recorded-calls.ts';
+import { recordedServer } from './recorded-calls.ts';
 
 interface ReplayOptions extends ReadingFlags, FilterOptions, IndexFlags {
   serve?: string | true;
@@ -93,13 +93,13 @@ async function replay(argument: string, options: ReplayOptions): Promise<void> {
       const asked = askedOf(options) as Record<string, unknown>;
       const selecting = { reader, reading, store: store.location, asked, filter, where, exchange: null };
       const selection = await select(selecting);
-      const calls = await recordedCalls(readsOf(selection.exchanges()));
-      if (calls.length === 0) throw new CommandFailure(`No call of a client in ${store.location} matches.`);
+      const recorded = await recordedServer(readsOf(selection.exchanges()));
+      if (recorded.calls.length === 0)
+        throw new CommandFailure(`No call of a client in ${store.location} matches.`);
       if (listen !== null) {
         const { serveRecording } = await import('./serve.ts');
         await serveRecording({
-          calls,
-          exchanges: () => readsOf(selection.exchanges()),
+          recorded,
           listen,
           lenient,
           timing,
@@ -107,7 +107,7 @@ async function replay(argument: string, options: ReplayOptions): Promise<void> {
         return;
       }
       const { callServer } = await import('./against.ts');
-      await callServer(calls, {
+      await callServer(recorded.calls, {
         url: readUrl(against ?? ''),
         methods: allow,
         tools: allowTool,
@@ -148,6 +148,6 @@ function readUrl(given: string): URL {
 function readHeader(given: string): [string, string] {
   const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)$/.exec(given);
   // What was given may be a credential: it is not repeated.
-  if (match === null) throw new InvalidArgumentError('--header needs "Name: value".');
+  if (match === null) throw new CommandFailure('--header needs "Name: value".');
   return [match[1] ?? '', match[2] ?? ''];
 }

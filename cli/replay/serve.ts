@@ -1,32 +1,36 @@
 /** Owns `replay --serve`: starts the mock server, says what it can answer, and ends with Ctrl-C. */
-import type { ReadExchange } from '@mcp-recorder/recording/read/exchange-reader';
 import { printableLine } from '../printable.ts';
-import { createAnswerBook } from './answer-book.ts';
+import { createAnswerBook, kindsOf } from './answer-book.ts';
 import { startMockServer } from './mock-server.ts';
-import { type RecordedCall, recordedStreams } from './recorded-calls.ts';
+import type { RecordedServer } from './recorded-calls.ts';
 
 /** Kinds of calls that are named. */
 const MOST_NAMED = 40;
 
 export interface Serving {
-  calls: readonly RecordedCall[];
-  exchanges(): AsyncIterable<ReadExchange>;
+  recorded: RecordedServer;
   listen: { host: string; port: number };
   lenient: boolean;
   timing: boolean;
 }
 
 /** Serves until SIGINT or SIGTERM. @throws the error of `listen` */
-export async function serveRecording({ calls, exchanges, listen, lenient, timing }: Serving): Promise<void> {
-  const book = createAnswerBook(calls, lenient);
+export async function serveRecording({ recorded, listen, lenient, timing }: Serving): Promise<void> {
+  const { calls, streams } = recorded;
+  const eras = Map.groupBy(calls, ({ protocol }) =>
+    protocol !== null && protocol >= '2026-07-28' ? 'modern' : 'legacy',
+  );
+  const books = {
+    legacy: createAnswerBook(eras.get('legacy') ?? [], lenient),
+    modern: createAnswerBook(eras.get('modern') ?? [], lenient),
+  };
   const say = (text: string): void => void process.stderr.write(`mcp-recorder: ${printableLine(text)}\n`);
-  const streams = await recordedStreams(exchanges());
   const ended = new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve());
     process.once('SIGTERM', () => resolve());
   });
-  const server = await startMockServer({ ...listen, book, streams, timing, told: say });
-  const named = book.list();
+  const server = await startMockServer({ ...listen, books, streams, timing, told: say });
+  const named = kindsOf(calls);
   const unanswered = calls.filter(({ answer }) => answer === null).length;
   process.stdout.write(
     [

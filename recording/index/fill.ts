@@ -33,7 +33,7 @@ export interface Fill {
    * Reads what the filter needs.
    * @param enough asked between segments that come newest first, with the time (ms) before which all that is unread ends; true = no more is needed
    */
-  fill(filter: Filter, enough: ((unreadBeforeMs: number) => boolean) | null): Promise<void>;
+  forFilter(filter: Filter, enough: ((unreadBeforeMs: number) => boolean) | null): Promise<void>;
   /** Reads the segments of a stream in which these exchanges may have begun. */
   fillBeginnings(exchanges: readonly { stream: string; exchange: string }[]): Promise<void>;
   /** Takes a segment that was read for something else; one whose bytes are others than before is read anew. */
@@ -85,6 +85,7 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
         done += 1;
         bytes += read.segment.size;
         onProgress?.({ segments: done, bytes, ...total });
+        if (signal?.aborted === true) return;
       }
     } catch (error) {
       // What is known by now is answered.
@@ -92,7 +93,10 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
     }
   }
 
-  async function fill(filter: Filter, enough: ((unreadBeforeMs: number) => boolean) | null): Promise<void> {
+  async function forFilter(
+    filter: Filter,
+    enough: ((unreadBeforeMs: number) => boolean) | null,
+  ): Promise<void> {
     const wantsText = filter.text !== null;
     const isWanted = placeFilter(filter);
     const options = { ...secondsOf(withResults(filter.between)), ...listing };
@@ -162,7 +166,7 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
   }
 
   return {
-    fill,
+    forFilter,
     async fillBeginnings(exchanges) {
       const hours = new Map<string, ListSegmentsOptions>();
       for (const { stream, exchange } of exchanges) {

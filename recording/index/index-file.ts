@@ -79,7 +79,9 @@ function opened(database: DatabaseSync): IndexFile {
     check() {
       if (about.get()?.['made'] !== made) throw new IndexReplaced();
     },
-    close: () => database.close(),
+    close() {
+      if (database.isOpen) database.close();
+    },
   };
 }
 

@@ -99,12 +99,12 @@ export function openReader(store: ObjectStore, options: ReaderOptions): Reader {
             const between = { ...filter.between, since: later(filter.between.since, since) };
             return count(queries.rows({ ...filter, between }, order), limit) === limit;
           };
-    await fill.fill(filter, enough);
+    await fill.forFilter(filter, enough);
     const unknown = segments.withoutRequest(filter.between, MAX_SOUGHT);
     if (unknown.length === 0) return;
     await fill.fillBeginnings(unknown);
     // Whose they are is known now, and it may be somebody else's than was counted.
-    if (enough !== null) await fill.fill(filter, enough);
+    if (enough !== null) await fill.forFilter(filter, enough);
   }
 
   /** The rows as far as they can be given; each try begins anew as long as none was given. */
@@ -135,7 +135,7 @@ export function openReader(store: ObjectStore, options: ReaderOptions): Reader {
       for (;;) {
         try {
           index.check();
-          await index.fill.fill({ ...EVERYTHING, ...filter, text: null }, null);
+          await index.fill.forFilter({ ...EVERYTHING, ...filter, text: null }, null);
           return index.queries.gaps(filter);
         } catch (failure) {
           recover(failure);

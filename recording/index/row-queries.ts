@@ -250,14 +250,15 @@ function* merged(sources: readonly Iterable<Sorted>[], order: Order): Iterable<R
   try {
     for (;;) {
       let first = -1;
+      let best = null as Sorted | null;
       for (const [index, { done, value }] of next.entries()) {
-        if (done === true) continue;
-        const best = first < 0 ? null : (next[first]?.value as Sorted);
-        if (best === null || sign * compare(value as Sorted, best) < 0) first = index;
+        if (done === true || (best !== null && sign * compare(value, best) >= 0)) continue;
+        best = value;
+        first = index;
       }
-      if (first < 0) return;
-      yield (next[first]?.value as Sorted).row;
-      next[first] = heads[first]?.next() as IteratorResult<Sorted>;
+      if (best === null) return;
+      yield best.row;
+      next[first] = heads[first]?.next() as IteratorResult<Sorted, undefined>;
     }
   } finally {
     for (const head of heads) head.return?.();
