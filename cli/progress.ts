@@ -4,6 +4,7 @@
  */
 import type { ReadProgress } from '@mcp-recorder/recording/index/reader';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
+import { storeWithGet } from './store-with-get.ts';
 import { count, formatDuration } from './table.ts';
 
 const PATIENCE_MS = 1_000;
@@ -80,18 +81,10 @@ function formatLeft(leftMs: number): string {
 /** The store, with each object that is read from it shown as progress. */
 export function watchReads(store: ObjectStore, progress: Progress): ObjectStore {
   let objects = 0;
-  return {
-    location: store.location,
-    putIfAbsent: (...put) => store.putIfAbsent(...put),
-    head: (...head) => store.head(...head),
-    list: (...list) => store.list(...list),
-    history: (...history) => store.history(...history),
-    probe: (...probe) => store.probe(...probe),
-    async get(...get) {
-      const bytes = await store.get(...get);
-      objects += 1;
-      progress.update(`${count(objects, 'object')} read`);
-      return bytes;
-    },
-  };
+  return storeWithGet(store, async (...get) => {
+    const bytes = await store.get(...get);
+    objects += 1;
+    progress.update(`${count(objects, 'object')} read`);
+    return bytes;
+  });
 }

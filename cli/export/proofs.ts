@@ -4,6 +4,7 @@
  */
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { CommandFailure } from '../failure.ts';
+import { storeWithGet } from '../store-with-get.ts';
 import { proveExchange } from '../write-proof.ts';
 import type { Output } from './output.ts';
 import type { Selection } from './selection.ts';
@@ -32,25 +33,17 @@ export async function exportProofs(
 /** The store, with the objects that were read last given again. */
 function keepObjects(store: ObjectStore): ObjectStore {
   const kept = new Map<string, Promise<Uint8Array>>();
-  return {
-    location: store.location,
-    putIfAbsent: (...put) => store.putIfAbsent(...put),
-    head: (...head) => store.head(...head),
-    list: (...list) => store.list(...list),
-    history: (...history) => store.history(...history),
-    probe: (...probe) => store.probe(...probe),
-    get(key, _signal, version) {
-      const name = `${key}@${version ?? ''}`;
-      let found = kept.get(name);
-      if (found === undefined) {
-        // Whoever asked first may have given up; who asks next needs it all the same.
-        found = store.get(key, undefined, version);
-        found.catch(() => kept.delete(name));
-        kept.set(name, found);
-        const [oldest] = kept.keys();
-        if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
-      }
-      return found;
-    },
-  };
+  return storeWithGet(store, (key, _signal, version) => {
+    const name = `${key}@${version ?? ''}`;
+    let found = kept.get(name);
+    if (found === undefined) {
+      // Whoever asked first may have given up; who asks next needs it all the same.
+      found = store.get(key, undefined, version);
+      found.catch(() => kept.delete(name));
+      kept.set(name, found);
+      const [oldest] = kept.keys();
+      if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
+    }
+    return found;
+  });
 }

@@ -135,7 +135,7 @@ const table = {
     of: ['Ready', 'DirectAccessBlocked'],
     meaning: 'Recorders do not run on the newest configuration yet.',
     remedy:
-      "The kubelet brings it within about a minute. If it lasts, look at the recorder's log in that pod.",
+      "It comes within seconds, and within about a minute where the operator may not touch the pod. If it lasts, look at the recorder's log in that pod.",
   },
   ConfigurationRefused: {
     of: ['Ready'],

@@ -85,19 +85,17 @@ describe('the view of an exchange', () => {
     const { bodies, masked, steps, complete, ended } = view(
       {},
       (drafts) =>
-        drafts
-          .slice(0, 2)
-          .map((draft) =>
-            draft.type === 'request'
-              ? {
-                  ...draft,
-                  body: null,
-                  body_encoding: null,
-                  withheld: { reason: 'masking_bound', bytes: 9 } as const,
-                  masked: [{ rule: 'card', count: 2 }],
-                }
-              : { ...draft, masked: [{ rule: 'card', count: 1 }] },
-          ),
+        drafts.slice(0, 2).map((draft) =>
+          draft.type === 'request'
+            ? {
+                ...draft,
+                body: null,
+                body_encoding: null,
+                withheld: { reason: 'masking_bound', bytes: 9 } as const,
+                masked: [{ rule: 'card', count: 2 }],
+              }
+            : { ...draft, masked: [{ rule: 'card', count: 1 }] },
+        ),
       false,
     );
     expect(bodies[0]).toMatchObject({
