@@ -14,13 +14,20 @@ import {
   readExchange,
   type ReadExchangeOptions,
 } from '../read/exchange-reader.ts';
-import { type ReadSegment, readThese, type StoredSegment } from '../read/store-reader.ts';
+import {
+  type LinePlace,
+  placesOf,
+  type ReadSegment,
+  type RecordedLine,
+  readThese,
+  type StoredSegment,
+} from '../read/store-reader.ts';
 import type { TimeRange } from '../read/time-range.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import type { ExchangeName } from './reader.ts';
 
 /** Decoded bytes of segments that are kept for the next exchange. */
-const MAX_CACHED_BYTES = 64 * 2 ** 20;
+const MAX_CACHED_BYTES = 32 * 2 ** 20;
 
 export interface ExchangeSegments {
   /** Segments with lines of the exchange, or with results of its calls, in order; empty when the index has none. */
@@ -32,15 +39,14 @@ export interface ExchangeSegments {
 }
 
 export function createExchangeSegments(database: DatabaseSync): ExchangeSegments {
+  const findExchange = database.prepare(`
+    SELECT exchanges.id FROM streams JOIN exchanges ON exchanges.stream = streams.id
+    WHERE streams.name = :stream AND exchanges.name = :exchange`);
   const findSegments = database.prepare(`
-    SELECT DISTINCT segments.key, segments.size, segments.version, segments.second, segments.number FROM segments
-    JOIN streams ON streams.id = segments.stream
-    WHERE streams.name = :stream AND segments.id IN (
-      SELECT segment FROM parts JOIN exchanges ON exchanges.id = parts.exchange
-      WHERE exchanges.name = :exchange AND exchanges.stream = streams.id
-      UNION SELECT results.segment FROM calls JOIN exchanges ON exchanges.id = calls.exchange JOIN results ON results.operation = calls.operation
-      WHERE exchanges.name = :exchange AND exchanges.stream = streams.id)
-    ORDER BY segments.number`);
+    SELECT key, size, version FROM segments WHERE id IN (
+      SELECT segment FROM parts WHERE exchange = :id
+      UNION SELECT results.segment FROM calls JOIN results ON results.operation = calls.operation WHERE calls.exchange = :id)
+    ORDER BY number`);
   const findUnknown = database.prepare(`
     SELECT DISTINCT streams.name AS stream, exchanges.name AS exchange FROM calls
     JOIN exchanges ON exchanges.id = calls.exchange JOIN streams ON streams.id = exchanges.stream
@@ -49,7 +55,9 @@ export function createExchangeSegments(database: DatabaseSync): ExchangeSegments
 
   return {
     of(name) {
-      return findSegments.all({ ...name }).flatMap((row) => {
+      const id = findExchange.get({ ...name })?.['id'];
+      if (id === undefined) return [];
+      return findSegments.all({ id }).flatMap((row) => {
         const { key, size, version } = row as unknown as Pick<StoredSegment, 'key' | 'size' | 'version'>;
         const place = parseSegmentKey(key);
         return place === null ? [] : [{ key, place, size, version, changed: false }];
@@ -95,32 +103,67 @@ export function createExchangeSegments(database: DatabaseSync): ExchangeSegments
   };
 }
 
-/** Gives a segment's lines; null when it is gone or damaged, which is told. */
-export type SegmentCache = (segment: StoredSegment) => Promise<ReadSegment | null>;
+/** A decoded segment with the places of each exchange's lines. */
+interface CachedSegment {
+  read: ReadSegment;
+  places: ReadonlyMap<string, LinePlace[]>;
+}
+
+/** Gives the lines of a segment that name an exchange; none when it is gone or damaged, which is told. */
+export type SegmentCache = (segment: StoredSegment, exchange: string) => Promise<Iterable<RecordedLine>>;
 
 export function createSegmentCache(
   store: ObjectStore,
   options: ReadExchangeOptions,
   onRead: (read: ReadSegment) => void,
 ): SegmentCache {
-  const cached = new Map<string, ReadSegment>();
+  const cached = new Map<string, CachedSegment>();
   let bytes = 0;
-  return async (segment) => {
+
+  async function find(segment: StoredSegment): Promise<CachedSegment | null> {
     const found = cached.get(segment.key);
     if (found !== undefined) return found;
     for await (const read of readThese(store, one(segment), options)) {
       onRead(read);
-      cached.set(segment.key, read);
+      // The oldest go first, so that there is room for the new one.
       bytes += read.decoded.length;
-      for (const [key, { decoded }] of cached) {
-        if (bytes <= MAX_CACHED_BYTES || cached.size === 1) break;
+      for (const [key, { read: old }] of cached) {
+        if (bytes <= MAX_CACHED_BYTES) break;
         cached.delete(key);
-        bytes -= decoded.length;
+        bytes -= old.decoded.length;
       }
-      return read;
+      const made = { read, places: placesByExchange(read.decoded) };
+      cached.set(segment.key, made);
+      return made;
     }
     return null;
+  }
+
+  return async (segment, exchange) => {
+    const { read, places } = (await find(segment)) ?? {};
+    return read?.linesAt(places?.get(exchange) ?? []) ?? [];
   };
+}
+
+/** A name in a line. In a body quotes are escaped: there it would read `\"exchange\"`. */
+const NAMED = /"(?:call_)?exchange":"[0-9A-Z]{26}"/g;
+const ULID_LENGTH = 26;
+
+/** Where the lines that name an exchange stand; looking for each exchange by itself would go through all bytes each time. */
+function placesByExchange(decoded: Buffer): Map<string, LinePlace[]> {
+  const places = new Map<string, LinePlace[]>();
+  for (const place of placesOf(decoded)) {
+    // One byte a character: names are ASCII, and places in the text are places in the bytes.
+    for (const { 0: named, index } of decoded.toString('latin1', place.start, place.end).matchAll(NAMED)) {
+      const end = place.start + index + named.length - 1;
+      // Not a part of the line's text, which it would keep in memory.
+      const exchange = decoded.toString('latin1', end - ULID_LENGTH, end);
+      const of = places.get(exchange);
+      if (of === undefined) places.set(exchange, [place]);
+      else if (of.at(-1) !== place) of.push(place);
+    }
+  }
+  return places;
 }
 
 /** All lines of an exchange. @param segments where the index has it; empty: it is looked for by the time in its id */
@@ -136,7 +179,7 @@ export async function readWhole(
   const raw = createRawLines(options);
   let first = null as StoredSegment | null;
   for (const segment of segments) {
-    for (const { line, bytes } of (await read(segment))?.lines(exchange) ?? []) {
+    for (const { line, bytes } of await read(segment, exchange)) {
       if (!('exchange' in line)) continue;
       if (line.exchange === exchange && line.part !== null) {
         lines.set(line.part, line);

@@ -21,7 +21,7 @@ import type { ObjectStore } from '../store/object-store.ts';
 import type { Filter } from './filter.ts';
 import type { ReaderOptions, ReadProgress } from './reader.ts';
 import { factsOf } from './segment-facts.ts';
-import { identityOf, type LineProblem, type SegmentTable } from './segment-table.ts';
+import { identityOf, type LineProblem, type ReadFacts, type SegmentTable } from './segment-table.ts';
 
 export interface FillParts extends Pick<ReaderOptions, 'onUnreadable' | 'onProgress' | 'signal'> {
   store: ObjectStore;
@@ -40,8 +40,11 @@ export interface Fill {
   check(read: ReadSegment): void;
 }
 
-/** Segments that pass before it is asked whether it is enough; then half as many again each time, as the question costs more the more there is. */
+/** Segments that pass before it is asked whether it is enough; then a quarter more each time, as the question costs more the more there is. */
 const ASK_FIRST = 16;
+/** Segments that are put into the index together at most, and their decoded bytes. */
+const MAX_WAITING = 64;
+const MAX_WAITING_BYTES = 8 * 2 ** 20;
 /** An operation that has no result by then has none (docs/recording-format.md). */
 const LATEST_RESULT_MS = 600_000;
 
@@ -55,10 +58,24 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
     }
   }
 
+  /** Read, and not in the index yet: one transaction for several costs less than half. */
+  let waiting: ReadFacts[] = [];
+  let waitingBytes = 0;
+
   function put({ segment, decoded }: ReadSegment, hasText: boolean): void {
     const facts = factsOf(decoded, hasText);
     tellLines(segment.key, facts.problems);
-    table.put(segment, crc32(decoded), facts, hasText);
+    waiting.push({ segment, checksum: crc32(decoded), facts, hasText });
+    waitingBytes += decoded.length;
+    if (waiting.length >= MAX_WAITING || waitingBytes >= MAX_WAITING_BYTES) flush();
+  }
+
+  /** Nothing waits for more of the store while the index is locked: others fill it too, in this process as well. */
+  function flush(): void {
+    const facts = waiting;
+    waiting = [];
+    waitingBytes = 0;
+    if (facts.length > 0) table.put(facts);
   }
 
   /** Whether the index has all that is wanted of the segment, as the store lists it; if so, tells what is wrong with it. */
@@ -90,6 +107,8 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
     } catch (error) {
       // What is known by now is answered.
       if (signal?.aborted !== true) throw error;
+    } finally {
+      flush();
     }
   }
 
@@ -197,6 +216,7 @@ export function createFill({ store, table, onUnreadable, onProgress, signal }: F
         message: `The object ${key} is not what it was when it was read before; it was read anew.`,
       });
       put(read, known.hasText);
+      flush();
     },
   };
 }
@@ -257,7 +277,7 @@ async function* untilEnough(
   for await (const segment of segments) {
     passed += 1;
     if (passed === ask) {
-      ask = Math.ceil(ask * 1.5);
+      ask = Math.ceil(ask * 1.25);
       // Lines of a segment are at most the slack later than its first one, and a result so much later than its call.
       if (enough(msOf(segment.place.second) + 1_000 + SEGMENT_SLACK_MS + LATEST_RESULT_MS)) return;
     }

@@ -87,7 +87,7 @@ function opened(database: DatabaseSync): IndexFile {
 
 function openTemporary(): DatabaseSync {
   const database = new DatabaseSync('');
-  database.exec('PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536');
+  database.exec('PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768');
   return database;
 }
 
@@ -103,7 +103,7 @@ function openFile(file: string): DatabaseSync {
       PRAGMA synchronous = NORMAL;
       PRAGMA wal_autocheckpoint = 8192;
       PRAGMA journal_size_limit = 67108864;
-      PRAGMA cache_size = -65536;
+      PRAGMA cache_size = -32768;
     `);
     return database;
   } catch (error) {

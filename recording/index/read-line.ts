@@ -6,7 +6,7 @@ import type { Line } from '../format/line.ts';
 import { whyNewer } from '../format/newer-version.ts';
 import { isTime } from '../format/time.ts';
 
-export type ReadLine = { ok: true; line: Line } | { ok: false; why: string };
+export type ReadLine = { ok: true; line: Line } | { ok: false; why: string; isNewer: boolean };
 
 type Check = (columns: Record<string, unknown>) => boolean;
 
@@ -47,21 +47,23 @@ const CHECKS: Record<Line['type'], Check> = {
   seal: ({ seal }) => isObject(seal),
 };
 
+const NO_LINE: ReadLine = { ok: false, why: 'is no line of version 1', isNewer: false };
+
 /** The line in these bytes; why there is none, as the end of a sentence that begins with the line. */
 export function readLine(bytes: Buffer): ReadLine {
   let columns: unknown;
   try {
     columns = JSON.parse(bytes.toString('utf8'));
   } catch {
-    return { ok: false, why: 'is no JSON' };
+    return { ok: false, why: 'is no JSON', isNewer: false };
   }
-  if (!isObject(columns)) return { ok: false, why: 'is no line of version 1' };
+  if (!isObject(columns)) return NO_LINE;
   const { v, type, seq, time } = columns;
   const newer = whyNewer(columns);
-  if (newer !== null) return { ok: false, why: newer };
+  if (newer !== null) return { ok: false, why: newer, isNewer: true };
   const check = isText(type) && Object.hasOwn(CHECKS, type) ? CHECKS[type as Line['type']] : null;
   if (v !== 1 || !isCount(seq) || !isTime(time) || check === null || !check(columns)) {
-    return { ok: false, why: 'is no line of version 1' };
+    return NO_LINE;
   }
   return { ok: true, line: columns as unknown as Line };
 }

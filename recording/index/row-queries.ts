@@ -97,7 +97,12 @@ export function createRowQueries(database: DatabaseSync): RowQueries {
     }
     if (wanted.text) {
       const isIn = 'IN (SELECT id FROM temp.wanted_exchanges)';
-      conditions.sql.push(`(c.exchange ${isIn} OR r.exchange ${isIn})`);
+      conditions.sql.push(
+        isMany(database)
+          ? `(c.exchange ${isIn} OR r.exchange ${isIn})`
+          : `c.rowid IN (SELECT rowid FROM calls WHERE exchange ${isIn} UNION
+               SELECT calls.rowid FROM results JOIN calls ON calls.operation = results.operation WHERE results.exchange ${isIn})`,
+      );
     }
     yield* sorted(
       `SELECT c.time AS time, c.seq AS seq, c.nth AS nth, ${PLACE}, exchanges.name AS exchange, c.principal AS principal,
@@ -117,6 +122,7 @@ export function createRowQueries(database: DatabaseSync): RowQueries {
   function* lonelyResults(filter: Filter, wanted: Wanted, order: Order): Iterable<Sorted> {
     const conditions = timeConditions(filter, 'r.time');
     conditions.sql.push(
+      'r.called = 0',
       '(r.operation IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE calls.operation = r.operation))',
     );
     addNames(conditions, filter, { method: 'r.method', target: 'r.target' });
@@ -140,6 +146,7 @@ export function createRowQueries(database: DatabaseSync): RowQueries {
     const conditions = timeConditions(filter, 'q.time');
     conditions.sql.push(
       'q.time IS NOT NULL',
+      'q.called = 0',
       "NOT EXISTS (SELECT 1 FROM calls WHERE calls.exchange = q.exchange AND calls.sender = 'client')",
     );
     if (wanted.places) conditions.sql.push('streams.place IN (SELECT id FROM temp.wanted_places)');
@@ -221,6 +228,13 @@ export function createRowQueries(database: DatabaseSync): RowQueries {
       }));
     },
   };
+}
+
+/** Exchanges with the words that are looked up one by one; of more, all calls are gone through in their order. */
+const MANY = 20_000;
+
+function isMany(database: DatabaseSync): boolean {
+  return (database.prepare('SELECT count(*) AS n FROM temp.wanted_exchanges').get()?.['n'] as number) > MANY;
 }
 
 const NO_NAMES: Omit<Filter, 'between' | 'servers' | 'namespaces'> = {

@@ -4,7 +4,7 @@
  */
 
 /** Counted up with every change of the tables or of what is put into them: an index of another version is made anew. */
-export const INDEX_VERSION = 2;
+export const INDEX_VERSION = 3;
 
 export const TABLES = `
 CREATE TABLE places (id INTEGER PRIMARY KEY, cluster TEXT, namespace TEXT, server TEXT, UNIQUE (cluster, namespace, server));
@@ -20,14 +20,15 @@ CREATE TABLE sessions (id INTEGER PRIMARY KEY, name TEXT, how TEXT, UNIQUE (name
 CREATE TABLE exchanges (id INTEGER PRIMARY KEY, stream INTEGER, name TEXT, UNIQUE (stream, name));
 
 -- What one segment holds of an exchange. time and seq: of its request, null when that is in another segment.
+-- called: a call from the client is in the same segment; of the others it must be asked whether there is one.
 CREATE TABLE parts (
   exchange INTEGER, segment INTEGER, time INTEGER, seq INTEGER, principal INTEGER, method TEXT, target TEXT, client_address TEXT,
-  session INTEGER, strength INTEGER, session_seq INTEGER, status INTEGER, status_seq INTEGER,
+  session INTEGER, strength INTEGER, session_seq INTEGER, status INTEGER, status_seq INTEGER, called INTEGER,
   PRIMARY KEY (exchange, segment)
 ) WITHOUT ROWID;
 CREATE INDEX parts_segment ON parts (segment);
 CREATE INDEX parts_session ON parts (session) WHERE session IS NOT NULL;
-CREATE INDEX parts_time ON parts (time) WHERE time IS NOT NULL;
+CREATE INDEX parts_uncalled ON parts (time) WHERE time IS NOT NULL AND called = 0;
 
 -- principal: of the exchange's request, null while that is not known.
 CREATE TABLE calls (
@@ -41,15 +42,16 @@ CREATE INDEX calls_principal ON calls (principal, time);
 CREATE INDEX calls_target ON calls (target, time);
 CREATE INDEX calls_operation ON calls (operation);
 
+-- called: its call is in the same segment; of the others it must be asked whether there is one.
 CREATE TABLE results (
   segment INTEGER, exchange INTEGER, part INTEGER, time INTEGER, seq INTEGER, place INTEGER, operation TEXT, call_exchange TEXT,
   rpc_id TEXT, principal INTEGER, session INTEGER, method TEXT, target TEXT, sender TEXT, outcome TEXT, cause TEXT,
-  error_code REAL, duration_us INTEGER, cut INTEGER
+  error_code REAL, duration_us INTEGER, cut INTEGER, called INTEGER
 );
 CREATE INDEX results_segment ON results (segment);
 CREATE INDEX results_exchange ON results (exchange);
 CREATE INDEX results_operation ON results (operation);
-CREATE INDEX results_time ON results (time);
+CREATE INDEX results_uncalled ON results (time) WHERE called = 0;
 CREATE INDEX results_outcome ON results (outcome, time);
 
 CREATE TABLE denials (segment INTEGER, time INTEGER, seq INTEGER, place INTEGER, principal INTEGER, json TEXT);

@@ -53,7 +53,10 @@ export function factsOf(decoded: Buffer, wantsText: boolean): SegmentFacts {
     const read = readLine(decoded.subarray(start, end));
     start = end + 1;
     if (read.ok) addLine(facts, read.line, wantsText);
-    else facts.problems.push({ index, why: read.why });
+    else if (!read.isNewer || facts.problems.at(-1)?.why !== read.why) {
+      // All lines of an object are of one version: one of them says it.
+      facts.problems.push({ index, why: read.why });
+    }
   }
   return facts;
 }

@@ -29,6 +29,15 @@ export interface KnownSegment {
   problems: number;
 }
 
+/** What was read of a segment. */
+export interface ReadFacts {
+  segment: ListedSegment;
+  checksum: number;
+  facts: SegmentFacts;
+  /** The facts hold texts. */
+  hasText: boolean;
+}
+
 /** A line of a segment that could not be read. */
 export interface LineProblem {
   index: number;
@@ -41,8 +50,8 @@ export interface SegmentTable {
   find(place: SegmentKey): KnownSegment | null;
   /** `stream/number` and id of each segment whose first line is of these seconds. */
   between(fromSecond: string, toSecond: string): Map<string, { id: number; second: string }>;
-  /** Replaces what is known of the segment. @param hasText the facts hold texts */
-  put(segment: ListedSegment, checksum: number, facts: SegmentFacts, hasText: boolean): void;
+  /** Replaces what is known of these segments, of all or of none. */
+  put(segments: readonly ReadFacts[]): void;
   remove(id: number): void;
   /** Lines of the segment that could not be read. */
   problems(id: number): LineProblem[];
@@ -90,9 +99,9 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
   const insertSegment = prepareWrite(
     'INSERT INTO segments (stream, number, key, second, size, version, checksum, text, problems) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
   );
-  const insertPart = prepareWrite(`INSERT INTO parts VALUES (${marks(13)})`);
+  const insertPart = prepareWrite(`INSERT INTO parts VALUES (${marks(14)})`);
   const insertCall = prepareWrite(`INSERT INTO calls VALUES (${marks(17)})`);
-  const insertResult = prepareWrite(`INSERT INTO results VALUES (${marks(19)})`);
+  const insertResult = prepareWrite(`INSERT INTO results VALUES (${marks(20)})`);
   const insertDenial = prepareWrite(`INSERT INTO denials VALUES (${marks(6)})`);
   const insertGap = prepareWrite(`INSERT INTO gaps VALUES (${marks(5)})`);
   const insertBody = prepareWrite('INSERT INTO bodies (segment, exchange) VALUES (?, ?)');
@@ -149,7 +158,7 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
     }
   }
 
-  function add(listed: ListedSegment, checksum: number, facts: SegmentFacts, hasText: boolean): void {
+  function add({ segment: listed, checksum, facts, hasText }: ReadFacts): void {
     const { cluster, namespace, server, stream: name, second, segment: number } = listed.place;
     const at = place(cluster, namespace, server);
     insertStream.run(name, at);
@@ -168,6 +177,12 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
     const segment = Number(lastInsertRowid);
     const exchangeOf = exchangeIds(stream);
     const callers = new Map<string, number>();
+    const asking = new Set<string>();
+    const called = new Set<string>();
+    for (const { exchange, call } of facts.calls) {
+      if (call.sender === 'client') asking.add(exchange);
+      called.add(call.operation);
+    }
     for (const [exchange, { request, session: best, status }] of facts.parts) {
       const { id, isNew } = exchangeOf(exchange);
       const http = request?.line.http;
@@ -186,6 +201,7 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
         best?.seq ?? null,
         status?.status ?? null,
         status?.seq ?? null,
+        asking.has(exchange) ? 1 : 0,
       );
       if (principal === null) continue;
       callers.set(exchange, principal);
@@ -238,6 +254,7 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
         line.error_code,
         line.duration_us,
         line.cut === undefined ? null : 1,
+        line.operation !== null && called.has(line.operation) ? 1 : 0,
       );
     }
     for (const { timeUs, seq, denied } of facts.denials) {
@@ -286,11 +303,13 @@ export function createSegmentTable(database: DatabaseSync, check: () => void): S
       }
       return found;
     },
-    put(listed, checksum, facts, hasText) {
+    put(segments) {
       whole(() => {
-        const known = table.find(listed.place);
-        if (known !== null) removeRows(known.id);
-        add(listed, checksum, facts, hasText);
+        for (const read of segments) {
+          const known = table.find(read.segment.place);
+          if (known !== null) removeRows(known.id);
+          add(read);
+        }
       });
     },
     remove(id) {

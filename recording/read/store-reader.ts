@@ -58,6 +58,16 @@ export interface ReadSegment {
   decoded: Buffer;
   /** Its lines in order; of `containing` only those whose bytes contain this text, which costs no parsing of the others. */
   lines(containing?: string): Iterable<RecordedLine>;
+  /** Those of its lines that stand in these places. */
+  linesAt(places: Iterable<LinePlace>): Iterable<RecordedLine>;
+}
+
+/** Where a line stands in a segment's decoded bytes, its line feed not included. */
+export interface LinePlace {
+  start: number;
+  end: number;
+  /** Index in the segment, from 0. */
+  index: number;
 }
 
 export interface ReadOptions extends ListSegmentsOptions {
@@ -147,29 +157,37 @@ export async function* readThese(
       onUnreadable({ key, line: null, message });
     }
     const { decoded } = fetched;
-    yield { segment, decoded, lines: (containing) => linesOf(key, decoded, containing, onUnreadable) };
+    const linesAt = (places: Iterable<LinePlace>) => linesOf(key, decoded, places, onUnreadable);
+    yield { segment, decoded, linesAt, lines: (containing) => linesAt(placesOf(decoded, containing)) };
   }
 }
 
-/** The lines of decoded bytes. A line that is none of version 1 is reported and left out. */
-function* linesOf(
-  key: string,
-  decoded: Buffer,
-  containing: string | undefined,
-  onUnreadable: (problem: Unreadable) => void,
-): Iterable<RecordedLine> {
+/** The lines of a segment, or those whose bytes contain this text. */
+export function* placesOf(decoded: Buffer, containing?: string): Iterable<LinePlace> {
   let next = containing === undefined ? 0 : decoded.indexOf(containing);
-  let index = 0;
-  let told: string | null = null;
-  for (let start = 0; start < decoded.length; index += 1) {
+  let start = 0;
+  for (let index = 0; start < decoded.length && next >= 0; index += 1) {
     const feed = decoded.indexOf(LF, start);
-    const bytes = decoded.subarray(start, feed < 0 ? decoded.length : feed);
-    start += bytes.length + 1;
+    const place = { start, end: feed < 0 ? decoded.length : feed, index };
+    start = place.end + 1;
     if (containing !== undefined) {
-      if (next < 0) return;
       if (next >= start) continue;
       next = decoded.indexOf(containing, start);
     }
+    yield place;
+  }
+}
+
+/** The lines in these places of decoded bytes. A line that is none of version 1 is reported and left out. */
+function* linesOf(
+  key: string,
+  decoded: Buffer,
+  places: Iterable<LinePlace>,
+  onUnreadable: (problem: Unreadable) => void,
+): Iterable<RecordedLine> {
+  let told: string | null = null;
+  for (const { start, end, index } of places) {
+    const bytes = decoded.subarray(start, end);
     const line = parseLine(bytes);
     if (typeof line !== 'string') {
       yield { line, bytes, index };
