@@ -16,6 +16,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [...SYSTEM, ...CLUSTER],
           testTimeout: 60_000,
+          // Its modules name directories, which only bundlers resolve.
+          server: { deps: { inline: ['dt-sql-parser'] } },
           sequence: { groupOrder: 0 },
         },
       },

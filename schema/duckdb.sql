@@ -108,12 +108,7 @@ WITH
     FROM lines
     WHERE len(calls) > 0
   ),
-  asked AS (
-    SELECT exchange, any_value(principal) AS principal, any_value(session) AS session
-    FROM lines
-    WHERE type = 'request'
-    GROUP BY exchange
-  ),
+  asked AS (SELECT exchange, principal, session FROM exchanges),
   answered AS (
     SELECT * FROM lines WHERE type = 'result'
   )
@@ -128,8 +123,8 @@ SELECT
   answered.time AS result_time,
   coalesce(called.exchange, answered.call_exchange) AS exchange,
   answered.exchange AS result_exchange,
-  coalesce(answered.principal, asked.principal) AS principal,
-  coalesce(answered.session, asked.session) AS session,
+  coalesce(asked.principal, answered.principal) AS principal,
+  coalesce(asked.session, answered.session) AS session,
   coalesce(called.call.kind, 'request') AS kind,
   coalesce(called.call.sender, answered.sender) AS sender,
   coalesce(called.call.rpc_id, answered.rpc_id) AS rpc_id,
@@ -144,3 +139,28 @@ SELECT
 FROM called
 FULL JOIN answered ON answered.operation = called.call.operation
 LEFT JOIN asked ON asked.exchange = called.exchange;
+
+-- Requests that were refused before they became exchanges: no or a wrong token, a body that is none, too much. One row stands for `requests`.
+CREATE OR REPLACE VIEW denials AS
+SELECT
+  stream, seq, cluster, namespace, server, date, time,
+  denied.reason AS reason,
+  denied.source AS source,
+  denied.principal AS principal,
+  denied.count AS requests,
+  denied.first_time AS first_time,
+  denied.last_time AS last_time
+FROM lines
+WHERE type = 'denied';
+
+-- What was not recorded. Beside a gap, that nothing is found proves no absence. `exact` is false where at least so many are missing.
+CREATE OR REPLACE VIEW gaps AS
+SELECT
+  stream, seq, cluster, namespace, server, date, time,
+  gap.cause AS cause,
+  gap.first_time AS first_time,
+  gap.last_time AS last_time,
+  gap.exchanges AS exchanges,
+  gap.exact AS exact
+FROM lines
+WHERE type = 'gap';

@@ -171,7 +171,7 @@ describe('a part that can not be read', () => {
       expect(stderr).toMatch(message);
       expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     }
-    const [found] = await each(['search'], [place, '--json', '--no-index']);
+    const [found] = await each(['search'], [place, '--json']);
     expect(JSON.parse(found?.stdout.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
       rows: 1,
       unreadable: 1,

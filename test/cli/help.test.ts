@@ -23,7 +23,7 @@ describe('docs/cli.md', () => {
     expect(page).toContain(`<!-- help: policy test -->\n\`\`\`\n${stdout}\`\`\`\n`);
   });
 
-  it('names nine commands', () => {
+  it('names eleven commands', () => {
     expect(commands).toEqual([
       'record',
       'sessions',
@@ -32,6 +32,8 @@ describe('docs/cli.md', () => {
       'tail',
       'verify',
       'verify-proof',
+      'replay',
+      'export',
       'policy',
       'bucket-policy',
       'help',
