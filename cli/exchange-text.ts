@@ -176,12 +176,29 @@ export function describeResult(result: unknown): string {
     .join('\n');
 }
 
+/** Deeper than this nothing is indented: the spaces alone would be more than all else. */
+const MOST_INDENTED = 64;
+
+/** A value as JSON, over lines. */
 export function toText(value: unknown): string {
   try {
-    return JSON.stringify(value, null, 2) ?? '';
+    const text = JSON.stringify(value) ?? '';
+    return nestingOf(text) > MOST_INDENTED ? text : (JSON.stringify(value, null, 2) ?? '');
   } catch {
     return '(nested too deeply to be shown)';
   }
+}
+
+/** How deep the brackets of a JSON text go; those in strings count too. */
+function nestingOf(json: string): number {
+  let deepest = 0;
+  let depth = 0;
+  for (let at = 0; at < json.length; at += 1) {
+    const character = json.charCodeAt(at);
+    if (character === 0x5b || character === 0x7b) deepest = Math.max(deepest, (depth += 1));
+    else if (character === 0x5d || character === 0x7d) depth -= 1;
+  }
+  return deepest;
 }
 
 function section(title: string, content: string, { lines, characters }: Most): string[] {

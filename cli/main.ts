@@ -3,13 +3,14 @@
  * Owns the process of `mcp-recorder`: runs one command and turns how it ended into an exit code.
  */
 import { CommanderError } from 'commander';
+import { closeProcess } from './closing.ts';
 import { describeFailure, EXIT } from './failure.ts';
 import { createProgram } from './program.ts';
 
 // `mcp-recorder show STORE | head` closes the pipe early, which is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
-  process.exit();
+  void closeProcess();
 });
 
 try {
@@ -20,6 +21,6 @@ try {
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.failed;
   } else {
     process.stderr.write(`mcp-recorder: ${describeFailure(error)}\n`);
-    process.exitCode = EXIT.failed;
+    if (process.exitCode !== EXIT.interrupted) process.exitCode = EXIT.failed;
   }
 }

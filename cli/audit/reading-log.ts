@@ -51,6 +51,7 @@ export async function openReadingLog(
   let held = new Set<string>();
   let problem: unknown = null;
   let writing: Promise<void> = Promise.resolve();
+  let ended: Promise<void> | null = null;
 
   const request: LineDraft = {
     type: 'request',
@@ -114,48 +115,54 @@ export async function openReadingLog(
       held.add(name);
       if (held.size >= MOST_HELD) store();
     },
-    async end(outcome) {
-      clearInterval(timer);
-      await writing;
-      // Lines that failed to be stored are lost from memory; the stream would have a hole in its parts.
-      if (problem !== null) throw problem;
-      const shown = takeHeld();
-      const durationUs = Math.round((performance.now() - startedMs) * 1_000);
-      const result: LineDraft = {
-        type: 'result',
-        exchange,
-        part,
-        operation,
-        call_exchange: exchange,
-        rpc_id: '1',
-        principal,
-        method,
-        target: of,
-        sender: 'client',
-        outcome,
-        cause: null,
-        error_code: null,
-        duration_us: durationUs,
-      };
-      const end: LineDraft = {
-        type: 'end',
-        exchange,
-        part: part + 1,
-        ended: {
-          parts: part + 2,
-          how: 'complete',
-          status: null,
-          bytes_in: Buffer.byteLength(body),
-          bytes_out: bytesOut,
-          released_bytes: bytesOut,
-          duration_us: durationUs,
-          trailers: [],
-          open_operations: [],
-        },
-      };
-      await stream.put([...shown, result, end], true);
+    end(outcome) {
+      // Whoever ends it first: the command, or who closes the process.
+      ended ??= end(outcome);
+      return ended;
     },
   };
+
+  async function end(outcome: 'ok' | 'error'): Promise<void> {
+    clearInterval(timer);
+    await writing;
+    // Lines that failed to be stored are lost from memory; the stream would have a hole in its parts.
+    if (problem !== null) throw problem;
+    const shown = takeHeld();
+    const durationUs = Math.round((performance.now() - startedMs) * 1_000);
+    const result: LineDraft = {
+      type: 'result',
+      exchange,
+      part,
+      operation,
+      call_exchange: exchange,
+      rpc_id: '1',
+      principal,
+      method,
+      target: of,
+      sender: 'client',
+      outcome,
+      cause: null,
+      error_code: null,
+      duration_us: durationUs,
+    };
+    const ending: LineDraft = {
+      type: 'end',
+      exchange,
+      part: part + 1,
+      ended: {
+        parts: part + 2,
+        how: 'complete',
+        status: null,
+        bytes_in: Buffer.byteLength(body),
+        bytes_out: bytesOut,
+        released_bytes: bytesOut,
+        duration_us: durationUs,
+        trailers: [],
+        open_operations: [],
+      },
+    };
+    await stream.put([...shown, result, ending], true);
+  }
 }
 
 /** Who this process says it works for: nothing but the operating system vouches for it. */

@@ -4,7 +4,8 @@
  */
 import { readStoreConfiguration } from '@mcp-recorder/recording/store/store-configuration';
 import { type ObjectStore, StoreError } from '@mcp-recorder/recording/store/object-store';
-import { CommandFailure } from '../failure.ts';
+import { beforeClosing, closeProcess } from '../closing.ts';
+import { CommandFailure, EXIT } from '../failure.ts';
 import { type Asked, openReadingLog, type Reading, type ReadingLog } from './reading-log.ts';
 
 export interface LoggedReading {
@@ -43,16 +44,24 @@ export async function withReadingLog<T>(
       await logged(location, 'what was shown is not named there', () => log.end(outcome));
     }
   };
-  let answer: T;
+  // A reader who closes the pipe, or ends the process, has seen what was shown until then.
+  const release = beforeClosing(() => end('ok'));
+  const onSignal = (): void => void closeProcess(EXIT.interrupted);
+  // A command that hears the signal itself ends as it wants.
+  const hearsItself = logs.length === 0 || process.listenerCount('SIGINT') > 0;
+  if (!hearsItself) process.once('SIGINT', onSignal);
   try {
-    answer = await read({ saw: (what) => logs.forEach(({ log }) => log.saw(what)) });
+    const answer = await read({ saw: (what) => logs.forEach(({ log }) => log.saw(what)) });
+    await end('ok');
+    return answer;
   } catch (error) {
     // The reading's own failure is what the reader must hear of; that it began is in the log already.
     await end('error').catch(() => {});
     throw error;
+  } finally {
+    release();
+    process.off('SIGINT', onSignal);
   }
-  await end('ok');
-  return answer;
 }
 
 async function logged<T>(location: string, consequence: string, work: () => Promise<T>): Promise<T> {

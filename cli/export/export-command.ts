@@ -9,6 +9,7 @@ import { Command, Option } from 'commander';
 import type { Reading } from '../audit/reading-log.ts';
 import { CommandFailure, EXIT } from '../failure.ts';
 import { addFilterOptions, askedOf, type FilterOptions, readFilter } from '../filter-options.ts';
+import { catchInterrupt } from '../interrupt.ts';
 import { addIndexOption, type IndexFlags, withReader } from '../open-reader.ts';
 import {
   addReadingOptions,
@@ -31,6 +32,13 @@ interface ExportOptions extends ReadingFlags, FilterOptions, IndexFlags {
   exchange?: string;
   proof?: string;
   force?: boolean;
+}
+
+interface Writing {
+  /** What is there may be replaced. */
+  force: boolean;
+  /** Aborted: no file is left. */
+  signal: AbortSignal;
 }
 
 /** What was written, for the manifest. */
@@ -76,8 +84,9 @@ async function runExport(argument: string, options: ExportOptions): Promise<void
   const asked = Object.fromEntries(
     Object.entries({ ...askedOf(options), exchange, as: form }).filter(([, value]) => value !== undefined),
   );
+  const { signal, release } = catchInterrupt();
   const work = async (store: ObjectStore, reading: Reading): Promise<void> =>
-    await withReader(store, { index }, async ({ reader, unreadable }) => {
+    await withReader(store, { index, signal }, async ({ reader, unreadable }) => {
       const selection = await select({
         reader,
         reading,
@@ -91,9 +100,11 @@ async function runExport(argument: string, options: ExportOptions): Promise<void
       if (out === '-') {
         for await (const piece of await piecesOf(counted.selection, form)) process.stdout.write(piece);
       } else {
-        const written = [await writeForm(counted.selection, form, out, force)];
+        const written = [await writeForm(counted.selection, form, out, { force, signal })];
         if (proof !== undefined) {
-          written.push(await writeWhole(proof, force, (output) => exportProofs(store, selection, output)));
+          written.push(
+            await writeWhole(proof, { force, signal }, (output) => exportProofs(store, selection, output)),
+          );
         }
         await writeManifest(`${out}.manifest.json`, force, { selection, written, unreadable: unreadable() });
         say(`${counted.items()} ${form === 'csv' || form === 'parquet' ? 'rows' : 'exchanges'} in ${out}.`);
@@ -102,7 +113,9 @@ async function runExport(argument: string, options: ExportOptions): Promise<void
       if (unreadable() > 0) say('Something could not be read as it should be: this may not be all.');
       if (counted.items() === 0) process.exitCode = EXIT.no;
     });
-  await withStore(argument, readingFlagsOf(options), work, { asked: { command: 'export', asked } });
+  await withStore(argument, readingFlagsOf(options), work, {
+    asked: { command: 'export', asked },
+  }).finally(release);
 }
 
 function say(text: string): void {
@@ -125,10 +138,7 @@ function countItems(selection: Selection): { selection: Selection; items(): numb
 }
 
 /** Each form is loaded only by those who ask for it. */
-async function piecesOf(
-  selection: Selection,
-  form: Exclude<Form, 'parquet'> | Form,
-): Promise<AsyncIterable<string>> {
+async function piecesOf(selection: Selection, form: Form): Promise<AsyncIterable<string>> {
   switch (form) {
     case 'markdown':
       return (await import('./markdown.ts')).exportMarkdown(selection);
@@ -143,34 +153,32 @@ async function piecesOf(
   }
 }
 
-async function writeForm(selection: Selection, form: Form, file: string, force: boolean): Promise<Written> {
+async function writeForm(selection: Selection, form: Form, file: string, writing: Writing): Promise<Written> {
   if (form === 'parquet') {
     const { writeParquet } = await import('./parquet.ts');
-    return await writeWhole(file, force, ({ temporary }) => writeParquet(selection, temporary));
+    return await writeWhole(file, writing, ({ temporary }) => writeParquet(selection, temporary));
   }
-  return await writeWhole(file, force, async (output) => {
-    for await (const piece of await piecesOf(selection, form)) await output.write(piece);
+  return await writeWhole(file, writing, async (output) => {
+    for await (const piece of await piecesOf(selection, form)) {
+      if (writing.signal.aborted) return;
+      await output.write(piece);
+    }
   });
 }
 
 async function writeWhole(
   file: string,
-  force: boolean,
+  { force, signal }: Writing,
   write: (output: Output) => Promise<void>,
 ): Promise<Written> {
   const output = await openOutput(file, force);
-  const stop = (): void => {
-    output.discard().finally(() => process.exit(EXIT.interrupted));
-  };
-  process.once('SIGINT', stop);
   try {
     await write(output);
+    if (signal.aborted) throw new CommandFailure(`Interrupted: ${file} was not written.`);
     return { file, ...(await output.finish()) };
   } catch (error) {
     await output.discard();
     throw error;
-  } finally {
-    process.off('SIGINT', stop);
   }
 }
 

@@ -22,9 +22,9 @@ export async function* exportHar({ about, exchanges }: Selection): AsyncIterable
 }
 
 function entryOf(view: ExchangeView): object {
-  const { time, http, ended, place, bodies, headers, principal, exchange, session } = view;
+  const { time, http, ended, bodies, headers, principal, exchange, session } = view;
   const durationMs = (ended?.duration_us ?? 0) / 1_000;
-  const url = new URL(`http://${place.server}.${place.namespace}${http.target ?? '/'}`);
+  const url = urlOf(view);
   const asked = bodies.find(({ kind }) => kind === 'request');
   const who = principal === null ? 'unknown' : describePrincipal(principal);
   return {
@@ -65,6 +65,14 @@ function entryOf(view: ExchangeView): object {
     timings: { send: 0, wait: durationMs, receive: 0 },
     comment: JSON.stringify({ exchange, session: session?.id ?? null, who, complete: view.complete }),
   };
+}
+
+/** Where the request went, as far as an archive can say it: `http://SERVER.NAMESPACE/mcp`. */
+function urlOf({ place, http }: ExchangeView): URL {
+  const target = http.target?.startsWith('/') === true ? http.target : '/';
+  const named = `http://${place.server}.${place.namespace}${target}`;
+  // A name that is none of a host, such as one that ends in a number.
+  return new URL(URL.canParse(named) ? named : `http://recorded.invalid${target}`);
 }
 
 function contentOf({ bodies, headers }: ExchangeView): object {

@@ -1,13 +1,13 @@
 /** Owns exchanges as JSON lines: what `show --json` prints, then what was not recorded, then a summary. */
 import { gapJson } from '../row-json.ts';
-import { exchangeJson } from '../show/exchange-json.ts';
+import { exchangeLine } from '../show/exchange-json.ts';
 import type { Selection } from './selection.ts';
 
 export async function* exportJson({ about, exchanges }: Selection): AsyncIterable<string> {
   let count = 0;
   for await (const { view } of exchanges()) {
     count += 1;
-    yield `${JSON.stringify(exchangeJson(view))}\n`;
+    yield `${exchangeLine(view)}\n`;
   }
   for (const gap of about.gaps) yield `${JSON.stringify(gapJson(gap))}\n`;
   const { store, asked, made, gaps } = about;

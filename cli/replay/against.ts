@@ -118,17 +118,17 @@ async function compare(
   recorded: RecordedCall,
   ignore: readonly string[],
 ): Promise<Compared> {
-  let answer: Awaited<ReturnType<ServerClient['call']>>;
   try {
-    answer = await client.call(recorded.message, recorded.protocol);
+    const answer = await client.call(recorded.message, recorded.protocol);
+    const [before] = recorded.answer?.messages ?? [];
+    if (before === undefined) {
+      return { recorded, verdict: 'not_recorded', differences: [], reason: recorded.missing };
+    }
+    const differences = differencesOf(partOf(before), partOf(answer), ignore);
+    return { recorded, verdict: differences.length === 0 ? 'same' : 'different', differences, reason: null };
   } catch (error) {
     return { recorded, verdict: 'failed', differences: [], reason: reasonOf(error) };
   }
-  const [before] = recorded.answer?.messages ?? [];
-  if (before === undefined)
-    return { recorded, verdict: 'not_recorded', differences: [], reason: recorded.missing };
-  const differences = differencesOf(partOf(before), partOf(answer), ignore);
-  return { recorded, verdict: differences.length === 0 ? 'same' : 'different', differences, reason: null };
 }
 
 /** What is compared of an answer. */

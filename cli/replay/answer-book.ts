@@ -87,7 +87,12 @@ function targetsOf(calls: readonly RecordedCall[], method: string): string {
 function keyOf({ method, params = {} }: Message): string {
   if (WHOEVER_ASKS.has(String(method))) return String(method);
   const { _meta: _left, ...asked } = params;
-  return `${String(method)} ${canonical(asked)}`;
+  try {
+    return `${String(method)} ${canonical(asked)}`;
+  } catch {
+    // Nested too deeply to be compared: like no other.
+    return `${String(method)} ?`;
+  }
 }
 
 function nearKeyOf(message: Message): string {

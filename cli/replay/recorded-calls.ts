@@ -91,7 +91,8 @@ function callsIn(view: ExchangeView, byExchange: ReadonlyMap<string, ExchangeVie
         protocol: view.protocol,
         call,
         message: asked,
-        status: view.http.status ?? 200,
+        // An answer that came elsewhere (202 here) is given at once.
+        status: from === view ? (view.http.status ?? 200) : 200,
         asEvents,
         before: asEvents ? deliveries.slice(0, index < 0 ? undefined : index) : [],
         aside: [],

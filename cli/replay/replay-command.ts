@@ -87,6 +87,8 @@ async function replay(argument: string, options: ReplayOptions): Promise<void> {
   const where = options.where === undefined ? null : await compileWhere(options.where);
   const listen = serve === undefined ? null : readListen(serve === true ? DEFAULT_LISTEN : serve);
   const mode = against === undefined ? 'serve' : 'against';
+  const url = against === undefined ? null : readUrl(against);
+  const headers = header.map(readHeader);
   const work = async (store: ObjectStore, reading: Reading): Promise<void> =>
     await withReader(store, { index }, async ({ reader }) => {
       const { select } = await import('../export/selection.ts');
@@ -106,12 +108,13 @@ async function replay(argument: string, options: ReplayOptions): Promise<void> {
         });
         return;
       }
+      if (url === null) return;
       const { callServer } = await import('./against.ts');
       await callServer(recorded.calls, {
-        url: readUrl(against ?? ''),
+        url,
         methods: allow,
         tools: allowTool,
-        headers: header.map(readHeader),
+        headers,
         ignore,
         yes,
         json,

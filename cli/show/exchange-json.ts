@@ -4,7 +4,18 @@
  */
 import type { ExchangeView } from '@mcp-recorder/recording/read/exchange-view';
 
-export function exchangeJson(view: ExchangeView): object {
+/** One line of JSON, without its line feed. Messages that are nested too deeply to be written are left to the text of their bodies. */
+export function exchangeLine(view: ExchangeView): string {
+  try {
+    return JSON.stringify(exchangeJson(view));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const steps = view.steps.map((step) => ({ ...step, asked: null, answer: null }));
+    return JSON.stringify(exchangeJson({ ...view, steps }));
+  }
+}
+
+function exchangeJson(view: ExchangeView): object {
   const { exchange, stream, place, time, principal, session, protocol, client, http, ended, complete } = view;
   return {
     v: 1,

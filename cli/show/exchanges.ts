@@ -14,7 +14,7 @@ import { printableLine } from '../printable.ts';
 import { findGaps } from '../search/find-gaps.ts';
 import { describeGap } from '../search/print-rows.ts';
 import { formatDuration } from '../table.ts';
-import { exchangeJson } from './exchange-json.ts';
+import { exchangeLine } from './exchange-json.ts';
 import type { Named } from './find-shown.ts';
 import { saveContents } from './save-contents.ts';
 
@@ -41,7 +41,7 @@ export async function showExchanges(named: Named, parts: ShowParts): Promise<num
     reading.saw({ session: view.session?.id ?? null, exchange: view.exchange });
     shown += 1;
     if (form === 'raw') for (const line of read.raw) await write(Buffer.concat([line, LF]));
-    else if (form === 'json') await write(`${JSON.stringify(exchangeJson(view))}\n`);
+    else if (form === 'json') await write(`${exchangeLine(view)}\n`);
     else await write(`${textOf(view).join('\n')}\n`);
     if (save !== null) {
       for (const saved of await saveContents(view, save)) process.stderr.write(`${printableLine(saved)}\n`);

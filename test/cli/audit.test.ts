@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -14,6 +16,7 @@ import { MINIO_REGION, startMinio } from '../support/minio.ts';
 import { run, runWith } from './command.ts';
 import { CALL, exchangeOf, type Recorded, recordIn, STREAM } from './recorded.ts';
 
+const MAIN = path.join(import.meta.dirname, '../../cli/main.ts');
 const READERS = 'cluster=local/namespace=mcp-recorder.readers/server=cli';
 const SESSION = `h:${'5d'.repeat(16)}`;
 
@@ -85,6 +88,27 @@ describe('--audit', () => {
   it('names the exchange that was shown', async () => {
     await run('show', recorded.directory, CALL, '--audit', directory);
     expect(JSON.stringify(await readingsIn(directory))).toContain(CALL);
+  });
+
+  it('names what was shown until the reader closed the pipe', async () => {
+    const args = [
+      MAIN,
+      'export',
+      recorded.directory,
+      '--as',
+      'html',
+      '--out',
+      '-',
+      '--no-index',
+      '--audit',
+      directory,
+    ];
+    const reader = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    reader.stdout.once('data', () => reader.stdout.destroy());
+    await once(reader, 'close');
+    const lines = await readingsIn(directory);
+    expect(lines.at(-1)).toMatchObject({ type: 'seal', seal: { last: true } });
+    expect(lines.find((line) => line.type === 'response')?.body).toContain(SESSION);
   });
 
   it('logs a reading that failed', async () => {

@@ -98,6 +98,6 @@ describe('an exchange in words', () => {
         draft.type === 'response' ? { ...draft, body: `{"jsonrpc":"2.0","id":7,"result":${deep}}` } : draft,
       ),
     );
-    expect(text).toMatch(/answer {2}(\(nested too deeply|not readable)/);
+    expect(text).toMatch(/answer {2}(\[\[|\(nested too deeply|not readable)/);
   });
 });

@@ -170,6 +170,24 @@ describe('export', () => {
     expect([changed.code, changed.stdout]).toEqual([1, expect.stringContaining('2 of 3 proofs hold.')]);
   });
 
+  it('exports the others although one exchange is nested too deeply, and gives its body', async () => {
+    const deep = `${'['.repeat(4_000)}${']'.repeat(4_000)}`;
+    const nested = exchangeOf({ exchange: CALL, answer: 'x' }).map((draft) =>
+      draft.type === 'response' ? { ...draft, body: `{"jsonrpc":"2.0","id":7,"result":${deep}}` } : draft,
+    );
+    const odd = exchangeOf({ exchange: HOSTILE, answer: 'y' }).map((draft) =>
+      draft.type === 'request' ? { ...draft, http: { ...draft.http, target: '*' } } : draft,
+    );
+    const hostile = await recordIn([nested, odd]);
+    for (const form of ['json', 'har', 'html', 'markdown']) {
+      const { code, stdout } = await run('export', hostile.directory, '--as', form, '--out', '-');
+      expect([form, code]).toEqual([form, 0]);
+      expect(stdout).toContain(HOSTILE);
+      if (form === 'json') expect(JSON.parse(stdout.split('\n')[0] ?? '').bodies[1].text).toContain(deep);
+    }
+    await hostile.remove();
+  });
+
   it('writes to standard output when it is asked to', async () => {
     const { code, stdout, stderr } = await run('export', recorded.directory, '--as', 'csv', '--out', '-');
     expect([code, stdout.split('\r\n').length, stderr]).toEqual([0, 6, '']);
