@@ -18,6 +18,15 @@ export interface Principal {
 /** How the session's name was found: sent by the protocol, or inferred from what the request carried. */
 export type SessionHow = 'mcp-session-id' | 'sse-endpoint' | 'trace' | 'client-info' | 'address';
 
+/** Weakest first: a session that the protocol names beats one that was inferred. */
+export const SESSION_STRENGTH: readonly SessionHow[] = [
+  'address',
+  'client-info',
+  'trace',
+  'sse-endpoint',
+  'mcp-session-id',
+];
+
 /** A session by name; `id` is a keyed hash (`h:` + 32 hex digits), never the id on the wire. */
 export interface Session {
   id: string;

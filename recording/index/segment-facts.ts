@@ -2,7 +2,16 @@
  * Owns what is remembered of one segment's lines, gathered in memory before any of it is written.
  * Invariant: a function of the segment's bytes; bodies are kept only where their words are wanted.
  */
-import type { Call, DeniedLine, GapLine, Line, RequestLine, ResultLine, Session } from '../format/line.ts';
+import {
+  type Call,
+  type DeniedLine,
+  type GapLine,
+  type Line,
+  type RequestLine,
+  type ResultLine,
+  type Session,
+  SESSION_STRENGTH,
+} from '../format/line.ts';
 import { parseMicros } from '../format/time.ts';
 import { readLine } from './read-line.ts';
 import { textOfBody } from './text.ts';
@@ -28,8 +37,6 @@ export interface SegmentFacts {
   texts: { exchange: string; text: string }[];
 }
 
-/** Weakest first: a session that the protocol names beats one that was inferred. */
-const STRENGTH = ['address', 'client-info', 'trace', 'sse-endpoint', 'mcp-session-id'];
 const LF = 0x0a;
 
 /**
@@ -112,6 +119,6 @@ function partOf({ parts }: SegmentFacts, exchange: string): PartFacts {
 
 function addSession(part: PartFacts, session: Session | undefined, seq: number): void {
   if (session === undefined) return;
-  const strength = STRENGTH.indexOf(session.how);
+  const strength = SESSION_STRENGTH.indexOf(session.how);
   if (part.session === null || strength > part.session.strength) part.session = { session, strength, seq };
 }

@@ -2,20 +2,21 @@
  * Owns what happened in one exchange, as it is told to people: who asked for what, what came back, and what is not there to be told.
  * Invariant: a function of the exchange's lines; every call stands in it, and everything that was masked, hidden or withheld is named.
  */
-import type {
-  Ambiguity,
-  Body,
-  Call,
-  ClientInfo,
-  EndLine,
-  Hidden,
-  Masked,
-  Principal,
-  RecordedHeader,
-  ResultLine,
-  Sender,
-  Session,
-  Withheld,
+import {
+  type Ambiguity,
+  type Body,
+  type Call,
+  type ClientInfo,
+  type EndLine,
+  type Hidden,
+  type Masked,
+  type Principal,
+  type RecordedHeader,
+  type ResultLine,
+  type Sender,
+  type Session,
+  type Withheld,
+  SESSION_STRENGTH,
 } from '../format/line.ts';
 import type { ExchangeLine, ReadExchange } from './exchange-reader.ts';
 import { eventData, findMessage, joinText, type Message, messagesIn } from './messages.ts';
@@ -92,7 +93,7 @@ export function viewOf(read: ReadExchange): ExchangeView {
     place: { cluster, namespace, server },
     time: lines[0]?.time ?? '',
     principal: request?.principal ?? null,
-    session: lines.map((line) => ('session' in line ? line.session : undefined)).find(Boolean) ?? null,
+    session: bestSession(lines),
     protocol: lines.map((line) => ('protocol' in line ? line.protocol : undefined)).find(Boolean) ?? null,
     client: lines.map((line) => ('client_info' in line ? line.client_info : undefined)).find(Boolean) ?? null,
     http: {
@@ -112,6 +113,17 @@ export function viewOf(read: ReadExchange): ExchangeView {
     hidden: carrying.flatMap(({ hidden = [] }) => hidden),
     ambiguous: [...new Set(carrying.flatMap(({ ambiguous = [] }) => ambiguous))],
   };
+}
+
+function bestSession(lines: readonly ExchangeLine[]): Session | null {
+  const named = lines.flatMap((line) =>
+    'session' in line && line.session !== undefined ? [line.session] : [],
+  );
+  const strength = ({ how }: Session): number => SESSION_STRENGTH.indexOf(how);
+  return named.reduce<Session | null>(
+    (best, one) => (best === null || strength(one) > strength(best) ? one : best),
+    null,
+  );
 }
 
 function stepsOf(

@@ -3,7 +3,13 @@
  * Invariant: each exchange counts once, for the best-known session that any of its lines names; memory grows with sessions and with
  * exchanges that have not ended, never with lines.
  */
-import type { ClientInfo, Line, Principal, Session, SessionHow } from '../format/line.ts';
+import {
+  type ClientInfo,
+  type Line,
+  type Principal,
+  type Session,
+  SESSION_STRENGTH,
+} from '../format/line.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import type { ExchangeLine } from './exchange-reader.ts';
 import { readSegments, type Unreadable } from './store-reader.ts';
@@ -56,8 +62,6 @@ interface Group extends Omit<SessionSummary, 'tools'> {
 type Place = Pick<SessionSummary, 'cluster' | 'namespace' | 'server'>;
 
 const MAX_TOOLS = 100;
-/** Weakest first: a session that the protocol names beats one that was inferred. */
-const STRENGTH: readonly SessionHow[] = ['address', 'client-info', 'trace', 'sse-endpoint', 'mcp-session-id'];
 const NOBODY: Principal = {
   how: 'unverified',
   issuer: null,
@@ -136,7 +140,7 @@ function gather(facts: Facts, line: ExchangeLine): void {
 }
 
 function strengthOf(session: Session | null): number {
-  return session === null ? -1 : STRENGTH.indexOf(session.how);
+  return session === null ? -1 : SESSION_STRENGTH.indexOf(session.how);
 }
 
 function count(groups: Map<string, Group>, place: Place, facts: Facts): void {
