@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Message, messagesIn } from '@mcp-recorder/recording/read/messages';
 import { type AnswerBook, describeCall } from './answer-book.ts';
 import type { Delivered, RecordedCall } from './recorded-calls.ts';
+import { isModernRequest, modernProblem } from './modern-request.ts';
 import { rewriteFor } from './rewrite.ts';
 
 export interface MockServer {
@@ -68,7 +69,7 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
     const foreign = foreignProblem(request, host);
     if (foreign !== null) return sendError(response, 403, null, -32600, foreign);
     const name = request.headers[SESSION_HEADER];
-    const isModern = request.headers['mcp-protocol-version'] === '2026-07-28';
+    const isModern = isModernRequest(request.headers, undefined);
     if (typeof name === 'string' && !sessions.has(name) && !isModern) {
       return sendError(
         response,
@@ -101,20 +102,29 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
       response.writeHead(202).end();
       return;
     }
-    if (calls.length === 1) return await answerOne(response, calls[0] as Message, session, isModern);
+    const [first] = calls;
+    if (first !== undefined && isModernRequest(request.headers, first)) {
+      const problem = modernProblem(request.headers, first);
+      if (problem !== null) {
+        told(`${describeCall(first)} is refused: ${problem.message}`);
+        return send(response, 400, { jsonrpc: '2.0', id: first.id, error: problem });
+      }
+      return await answerOne(response, first, session, true);
+    }
+    if (first !== undefined && calls.length === 1) return await answerOne(response, first, session, false);
     const answers = calls.map((call) => answerOf(call, session?.book ?? bookOf(isModern)));
     send(
       response,
       200,
-      answers.map(({ message }) => message),
+      answers.flatMap(({ message }) => message ?? []),
     );
   }
 
-  /** What a call is answered with, and whence. */
+  /** What a call is answered with, and whence; without a message: it stays unanswered, as it was. */
   function answerOf(
     call: Message,
     own: AnswerBook,
-  ): { message: Message; status: number; recorded: RecordedCall | null } {
+  ): { message: Message | null; status: number; recorded: RecordedCall | null } {
     const found = own.find(call);
     if (!found.isKnown) {
       told(found.message);
@@ -130,14 +140,16 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
         `${describeCall(call)} gets the answer to the nearest call that was recorded, ${recorded.call.operation}.`,
       );
     }
-    if (recorded.answer === null) {
+    const [answer] = recorded.answer?.messages ?? [];
+    if (answer === undefined) {
+      // A stream that the client left before there was an answer: it is told what came, and leaves again.
+      if (recorded.before.length > 0) return { message: null, status: recorded.status, recorded };
       const why = `The recording has this call (${recorded.call.operation}) and not its answer: ${recorded.missing}.`;
       told(why);
       return { message: errorMessage(call.id, -32603, why), status: 200, recorded: null };
     }
-    const [answer] = recorded.answer.messages;
     return {
-      message: rewriteFor(recorded, call).answer(answer as Message),
+      message: rewriteFor(recorded, call).answer(answer),
       status: recorded.status,
       recorded,
     };
@@ -150,7 +162,7 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
     isModern: boolean,
   ): Promise<void> {
     const { message, status, recorded } = answerOf(call, session?.book ?? bookOf(isModern));
-    if (recorded === null) return send(response, isModern ? status : 200, message);
+    if (recorded === null) return send(response, isModern ? status : 200, message ?? {});
     if (recorded.opensSession) {
       const id = randomUUID();
       sessions.set(id, createSession(books.legacy.again()));
@@ -158,7 +170,7 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
     }
     const startedMs = performance.now();
     if (recorded.aside.length > 0 && session !== null) await tellAside(recorded, call, session, startedMs);
-    if (!recorded.asEvents) {
+    if (!recorded.asEvents && message !== null) {
       if (timing) await pause((recorded.answer?.afterMs ?? 0) - (performance.now() - startedMs));
       return send(response, status, message);
     }
@@ -169,6 +181,7 @@ export async function startMockServer(options: MockOptions): Promise<MockServer>
       for (const one of delivered.messages) await deliver(response, rewrite.message(one));
       if (response.destroyed) return;
     }
+    if (message === null) return;
     if (timing) await pause((recorded.answer?.afterMs ?? 0) - (performance.now() - startedMs));
     response.end(eventOf(message));
   }

@@ -50,6 +50,9 @@ export async function recordedServer(exchanges: AsyncIterable<ReadExchange>): Pr
   for await (const read of exchanges) views.push(viewOf(read));
   const byExchange = new Map(views.map((view) => [view.exchange, view]));
   const calls = views.flatMap((view) => callsIn(view, byExchange));
+  // Where one opening gave a session each does: of some only a refusal may have been recorded.
+  const hasSessions = calls.some(({ opensSession }) => opensSession);
+  for (const one of calls) one.opensSession = hasSessions && one.call.method === 'initialize';
   const streams = views
     .filter(({ http, answeredBy }) => http.method === 'GET' && answeredBy === 'server')
     .map((view) => {
@@ -66,13 +69,24 @@ export async function recordedServer(exchanges: AsyncIterable<ReadExchange>): Pr
   return { calls, streams };
 }
 
+/** Refusals for what stood in headers: the same call with others is answered. */
+const ABOUT_HTTP = new Set([400, 401, 403, 404, 405, 406, 413, 415, 429]);
+
+/** Whether the answer is to the HTTP request, and not to the call in it. */
+function isAboutHttp({ http, steps }: ExchangeView): boolean {
+  if (http.status === null || !ABOUT_HTTP.has(http.status)) return false;
+  // Of 2026-07-28: 404 for a method that is not known, 400 for a capability that the call lacks.
+  const codes = steps.map(({ answer }) => (answer?.error as { code?: unknown } | undefined)?.code);
+  return !(http.status === 404 && codes.includes(-32601)) && !codes.includes(-32021);
+}
+
 function runsAt({ time, answer }: RecordedCall, atUs: number): boolean {
   const startUs = parseMicros(time);
   return atUs >= startUs && atUs <= startUs + (answer?.afterMs ?? 0) * 1_000;
 }
 
 function callsIn(view: ExchangeView, byExchange: ReadonlyMap<string, ExchangeView>): RecordedCall[] {
-  if (view.answeredBy === 'recorder') return [];
+  if (view.answeredBy === 'recorder' || isAboutHttp(view)) return [];
   const startUs = parseMicros(view.time);
   const deliveries = deliveriesOf(view, startUs);
   const asEvents = view.bodies.some(({ kind }) => kind === 'event');

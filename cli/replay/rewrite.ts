@@ -22,6 +22,10 @@ export function rewriteFor({ message: recordedCall }: RecordedCall, call: Messag
       if (recorded.method === 'notifications/progress' && params?.['progressToken'] === recordedToken) {
         params = { ...params, progressToken: token };
       }
+      if (subscriptionOf(params) !== undefined && subscriptionOf(params) === recordedCall.id) {
+        const meta = { ...(params?.['_meta'] as object), [SUBSCRIPTION]: call.id };
+        params = { ...params, _meta: meta };
+      }
       const isRequest = recorded.method !== undefined && recorded.id !== undefined;
       if (isRequest) serverRequests += 1;
       return {
@@ -33,6 +37,14 @@ export function rewriteFor({ message: recordedCall }: RecordedCall, call: Messag
     },
     answer: (recorded) => ({ ...recorded, id: call.id }),
   };
+}
+
+/** In what is told to who listens (2026-07-28): the id of the request that listens. */
+const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
+
+function subscriptionOf(params: Message['params']): unknown {
+  const meta = params?.['_meta'];
+  return typeof meta === 'object' && meta !== null ? Reflect.get(meta, SUBSCRIPTION) : undefined;
 }
 
 function tokenOf({ params }: Message): unknown {
