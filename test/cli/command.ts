@@ -1,6 +1,12 @@
-/** Owns running the real command line in a process of its own. */
+/** Owns running the real command line in a process of its own, with a cache of the test's own. */
 import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
+
+/** What is read is kept here, and not in the cache of who runs the tests. */
+const CACHE = fs.mkdtempSync(path.join(os.tmpdir(), 'mcp-recorder-cache-'));
+process.once('exit', () => fs.rmSync(CACHE, { recursive: true, force: true }));
 
 const MAIN = path.join(import.meta.dirname, '../../cli/main.ts');
 
@@ -21,7 +27,7 @@ export function runWith(env: Record<string, string>, ...args: readonly string[])
     const child = execFile(
       process.execPath,
       [MAIN, ...args],
-      { timeout: 30_000, env: { ...process.env, ...env } },
+      { timeout: 30_000, env: { ...process.env, XDG_CACHE_HOME: CACHE, ...env } },
       (_error, stdout, stderr) => {
         resolve({ code: child.exitCode ?? -1, stdout, stderr });
       },
