@@ -3,10 +3,11 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { afterAll } from 'vitest';
 
 /** What is read is kept here, and not in the cache of who runs the tests. */
 const CACHE = fs.mkdtempSync(path.join(os.tmpdir(), 'mcp-recorder-cache-'));
-process.once('exit', () => fs.rmSync(CACHE, { recursive: true, force: true }));
+afterAll(() => fs.rmSync(CACHE, { recursive: true, force: true }));
 
 const MAIN = path.join(import.meta.dirname, '../../cli/main.ts');
 
