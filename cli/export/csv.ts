@@ -4,7 +4,7 @@
  */
 import { stringify } from 'csv-stringify/sync';
 import { cellsOf, COLUMNS } from './columns.ts';
-import type { Selection } from './selection.ts';
+import type { Selection } from '../selection.ts';
 
 /** What spreadsheets take for the beginning of a formula. */
 const FORMULA = /^[=+\-@\t\r]/;

@@ -21,7 +21,7 @@ import {
 import { compileWhere, describeWhereErrors } from '../where.ts';
 import { type Output, openOutput } from './output.ts';
 import { exportProofs } from './proofs.ts';
-import { select, type Selection } from './selection.ts';
+import { select, type Selection } from '../selection.ts';
 
 const FORMS = ['markdown', 'html', 'json', 'csv', 'parquet', 'har'] as const;
 type Form = (typeof FORMS)[number];

@@ -6,7 +6,7 @@ import type { RecordedHeader } from '@mcp-recorder/recording/format/line';
 import type { BodyView, ExchangeView } from '@mcp-recorder/recording/read/exchange-view';
 import packageFile from '../package.json' with { type: 'json' };
 import { describePrincipal } from '../exchange-text.ts';
-import type { Selection } from './selection.ts';
+import type { Selection } from '../selection.ts';
 
 export async function* exportHar({ about, exchanges }: Selection): AsyncIterable<string> {
   const creator = JSON.stringify({ name: 'mcp-recorder', version: packageFile.version });

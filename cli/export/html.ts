@@ -20,7 +20,7 @@ import { contentsOf } from '../show/save-contents.ts';
 import { formatDuration } from '../table.ts';
 import { describeGap } from './gap-text.ts';
 import { POLICY, SCRIPT, STYLE } from './html-page.ts';
-import type { Selection } from './selection.ts';
+import type { Selection } from '../selection.ts';
 
 /** More is no page that a browser opens well. */
 export const MOST_EXCHANGES = 5_000;

@@ -1,7 +1,7 @@
 /** Owns exchanges as JSON lines: what `show --json` prints, then what was not recorded, then a summary. */
 import { gapJson } from '../row-json.ts';
-import { exchangeLine } from '../show/exchange-json.ts';
-import type { Selection } from './selection.ts';
+import { exchangeLine } from '../exchange-json.ts';
+import type { Selection } from '../selection.ts';
 
 export async function* exportJson({ about, exchanges }: Selection): AsyncIterable<string> {
   let count = 0;

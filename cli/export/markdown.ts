@@ -15,7 +15,7 @@ import {
 import { printableLine } from '../printable.ts';
 import { formatDuration } from '../table.ts';
 import { describeGap } from './gap-text.ts';
-import type { About, Selection } from './selection.ts';
+import type { About, Selection } from '../selection.ts';
 
 export async function* exportMarkdown({ about, exchanges }: Selection): AsyncIterable<string> {
   yield headOf(about);

@@ -4,7 +4,7 @@
 import { fileWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
 import { parseMicros } from '@mcp-recorder/recording/format/time';
 import { cellsOf, COLUMNS, type ColumnType } from './columns.ts';
-import type { Selection } from './selection.ts';
+import type { Selection } from '../selection.ts';
 
 /** Rows of a group: held in memory until it is written. */
 const GROUP_ROWS = 10_000;

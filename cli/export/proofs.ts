@@ -7,7 +7,7 @@ import { CommandFailure } from '../failure.ts';
 import { storeWithGet } from '../store-with-get.ts';
 import { proveExchange } from '../write-proof.ts';
 import type { Output } from './output.ts';
-import type { Selection } from './selection.ts';
+import type { Selection } from '../selection.ts';
 
 /** Objects that are kept for the next proof: exchanges of one session stand in few. */
 const MOST_KEPT = 16;

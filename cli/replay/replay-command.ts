@@ -91,7 +91,7 @@ async function replay(argument: string, options: ReplayOptions): Promise<void> {
   const headers = header.map(readHeader);
   const work = async (store: ObjectStore, reading: Reading): Promise<void> =>
     await withReader(store, { index }, async ({ reader }) => {
-      const { select } = await import('../export/selection.ts');
+      const { select } = await import('../selection.ts');
       const asked = askedOf(options) as Record<string, unknown>;
       const selecting = { reader, reading, store: store.location, asked, filter, where, exchange: null };
       const selection = await select(selecting);

@@ -19,7 +19,7 @@ import {
 import { count } from '../table.ts';
 import { inThatTime } from '../time-options.ts';
 import { compileWhere, describeWhereErrors } from '../where.ts';
-import { findGaps } from './find-gaps.ts';
+import { findGaps } from '../find-gaps.ts';
 import { findRows, type Search } from './find-rows.ts';
 import { createJsonPrinter, createTablePrinter } from './print-rows.ts';
 

@@ -11,10 +11,10 @@ import { parseMicros } from '@mcp-recorder/recording/format/time';
 import type { Reading } from '../audit/reading-log.ts';
 import { describeExchange } from '../exchange-text.ts';
 import { printableLine } from '../printable.ts';
-import { findGaps } from '../search/find-gaps.ts';
+import { findGaps } from '../find-gaps.ts';
 import { describeGap } from '../search/print-rows.ts';
 import { formatDuration } from '../table.ts';
-import { exchangeLine } from './exchange-json.ts';
+import { exchangeLine } from '../exchange-json.ts';
 import type { Named } from './find-shown.ts';
 import { saveContents } from './save-contents.ts';
 

@@ -19,7 +19,7 @@ import {
 } from '../exchange-text.ts';
 import { printableLine } from '../printable.ts';
 import { describeGap } from '../search/print-rows.ts';
-import { findGaps } from '../search/find-gaps.ts';
+import { findGaps } from '../find-gaps.ts';
 import { formatDuration } from '../table.ts';
 
 export interface Entry {

@@ -115,7 +115,10 @@ describe('a bucket', () => {
     expect(JSON.parse((await read('sessions', place, '--json', ...day)).stdout).sessions).toHaveLength(1);
     expect((await read('sessions', place, ...later)).stdout).toContain(' in that time');
     const both = await read('show', place, CALL, ...day);
-    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('go with --last, a session or the list')]);
+    expect([both.code, both.stderr]).toEqual([
+      2,
+      expect.stringContaining('go with --last, a session or the list'),
+    ]);
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * Owns what is exported: the rows that match, or the exchanges that they belong to, each read once more for every form that asks.
+ * Owns what is taken out of a recording, by export and replay: the rows that match, or the exchanges that they belong to, each read once more for every form that asks.
  * Invariant: what was not recorded in that time and place is part of every export.
  */
 import type { Filter } from '@mcp-recorder/recording/index/filter';
@@ -7,9 +7,9 @@ import type { ExchangeName, Reader } from '@mcp-recorder/recording/index/reader'
 import type { PlacedGap, Row } from '@mcp-recorder/recording/index/row';
 import type { ReadExchange } from '@mcp-recorder/recording/read/exchange-reader';
 import { type ExchangeView, viewOf } from '@mcp-recorder/recording/read/exchange-view';
-import type { Reading } from '../audit/reading-log.ts';
-import { findGaps } from '../search/find-gaps.ts';
-import type { Where } from '../where.ts';
+import type { Reading } from './audit/reading-log.ts';
+import { findGaps } from './find-gaps.ts';
+import type { Where } from './where.ts';
 
 export interface Selection {
   about: About;
