@@ -9,7 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import type { CommitMode, OnFailure } from '@mcp-recorder/sidecar/config/schema';
-import { judge, type Verdict } from '../kill/oracle.ts';
+import { AT_REST, judge, type Verdict } from '../kill/oracle.ts';
 import { type SpawnedProcess, spawnProcess } from '../support/child-process.ts';
 import { createLedger, type Ledger } from '../support/ledger.ts';
 import { type CallShape, driveClients, startLedgerServer } from '../support/ledger-traffic.ts';
@@ -26,8 +26,6 @@ const READY = /\bstatus +http/;
 const FAULTS = /^faults +(http:\S+)/m;
 const STOP_MS = 60_000;
 const OPEN_MS = 20_000;
-/** What a drained spool holds. */
-const AT_REST = new Set(['lock', 'lock-journal', 'session.key']);
 
 /** Where a lane's recorder stores, and where it is read from without the faulty link. */
 export interface LaneStore {

@@ -12,15 +12,13 @@ import { type SpawnedProcess, spawnProcess } from '../support/child-process.ts';
 import { createLedger } from '../support/ledger.ts';
 import { type CallShape, type Driven, driveClients, startLedgerServer } from '../support/ledger-traffic.ts';
 import { steadyPort } from '../support/steady-port.ts';
-import { judge, judgeMeanwhile, type Verdict } from './oracle.ts';
+import { AT_REST, judge, judgeMeanwhile, type Verdict } from './oracle.ts';
 import { driveSdkClients, startSdkServer } from './sdk-traffic.ts';
 
 const CLI = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const CLIENTS = 8;
 const READY = /\bstatus +http/;
 const STOP_MS = 60_000;
-/** What a drained spool holds. */
-const AT_REST = new Set(['lock', 'lock-journal', 'session.key']);
 
 export interface LaneOptions {
   /** Tells lanes apart in tokens and reports: `[a-z0-9]+`. */

@@ -8,6 +8,9 @@ import { verifyStore } from '@mcp-recorder/recording/read/verify-store';
 import type { ObjectStore } from '@mcp-recorder/recording/store/object-store';
 import { type Ledger, missingFromRecording } from '../support/ledger.ts';
 
+/** What lies in a spool for as long as there is one: all else of a drained spool was forgotten there. */
+export const AT_REST: ReadonlySet<string> = new Set(['lock', 'lock-journal', 'session.key', 'live-token']);
+
 export interface Verdict {
   /** One sentence each; none when all is well. */
   violations: string[];
